@@ -1,0 +1,78 @@
+"""Headers as records carry them: ASCII, one name each, so that any Kafka tool can tell what is what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+import msgspec
+
+from shared.groups import Header, Kind
+from shared.wire import CONTENT_TYPE
+
+VERSION = b"1"
+_KINDS = frozenset(get_args(Kind))
+
+
+class Unreadable(ValueError):
+    """The record was not written by this product, or by a newer version of it."""
+
+
+def to_headers(header: Header) -> list[tuple[str, bytes]]:
+    """The header as (name, ASCII bytes) pairs."""
+    return [
+        ("v", VERSION),
+        ("kind", header.kind.encode()),
+        ("content-type", CONTENT_TYPE.encode()),
+        ("stream", header.stream.encode()),
+        ("incarnation", header.incarnation.encode()),
+        ("writer", header.writer.encode()),
+        ("lease", b"%d" % header.lease),
+        ("group", b"%d" % header.number),
+        ("epoch", b"%d" % header.epoch),
+        ("first-seq", b"%d" % header.first_seq),
+        ("last-seq", b"%d" % header.last_seq),
+        ("frame", b"%d" % header.frame),
+        ("last", b"%d" % header.last),
+        ("more", b"%d" % header.more),
+        ("meta", msgspec.json.encode(header.meta)),
+    ]
+
+
+def from_headers(pairs: Sequence[tuple[str, bytes]]) -> Header:
+    """The header of a record; raises Unreadable, with the reason, where there is none."""
+    given = dict(pairs)
+    version = given.get("v")
+    if version is None:
+        message = "not a record of Switchback"
+        raise Unreadable(message)
+    if version != VERSION:
+        message = f"record version {version.decode(errors='replace')} is not known"
+        raise Unreadable(message)
+    try:
+        return _header(given)
+    except (KeyError, ValueError, msgspec.DecodeError) as error:
+        message = f"damaged headers: {error}"
+        raise Unreadable(message) from error
+
+
+def _header(given: dict[str, bytes]) -> Header:
+    kind = given["kind"].decode()
+    if kind not in _KINDS:
+        message = f"kind {kind}"
+        raise ValueError(message)
+    return Header(
+        stream=given["stream"].decode(),
+        incarnation=given["incarnation"].decode(),
+        writer=given["writer"].decode(),
+        lease=int(given["lease"]),
+        number=int(given["group"]),
+        kind=kind,  # type: ignore[arg-type]  # one of them, as just checked
+        epoch=int(given["epoch"]),
+        first_seq=int(given["first-seq"]),
+        last_seq=int(given["last-seq"]),
+        frame=int(given["frame"]),
+        last=given["last"] == b"1",
+        more=given["more"] == b"1",
+        meta=msgspec.json.decode(given["meta"], type=dict),
+    )

@@ -1,0 +1,32 @@
+CREATE SCHEMA IF NOT EXISTS switchback;
+
+-- One row a stream: the last group applied, written in the transaction that applied it.
+-- token is the fence: a sink that comes later raises it, and the one before can commit nothing more.
+CREATE TABLE IF NOT EXISTS switchback.ledger (
+    stream         text PRIMARY KEY,
+    token          bigint NOT NULL DEFAULT 0,
+    incarnation    text NOT NULL DEFAULT '',
+    lease          bigint NOT NULL DEFAULT 0,
+    number         bigint NOT NULL DEFAULT 0,
+    log_offset     bigint NOT NULL DEFAULT -1,
+    epoch          integer NOT NULL DEFAULT 0,
+    seq            bigint NOT NULL DEFAULT 0,
+    source_time_ms bigint NOT NULL DEFAULT 0,
+    copied         boolean NOT NULL DEFAULT false,
+    applied_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- The shape of the source's tables that the replica was made from (MessagePack, shared.tables.Schema).
+CREATE TABLE IF NOT EXISTS switchback.source_schema (
+    stream text PRIMARY KEY,
+    body   bytea NOT NULL
+);
+
+-- How far each table's snapshot has come.
+CREATE TABLE IF NOT EXISTS switchback.copied (
+    stream     text NOT NULL,
+    table_name text NOT NULL,
+    row_count  bigint NOT NULL DEFAULT 0,
+    done       boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (stream, table_name)
+);

@@ -1,0 +1,95 @@
+"""Payloads as MessagePack: storage classes survive, and a snapshot goes column by column.
+
+A change is ``[table, op, seq, time_ms, [values]]``, a snapshot piece ``[table, [[column], ...]]``.
+Text that is not UTF-8 is extension type 1 around its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from shared.groups import Change, RawText, Rows, Value
+from shared.tables import Schema
+
+CONTENT_TYPE = "application/msgpack"
+FRAME_BYTES = 880_000
+"""Payload bytes of a frame at the most: with headers it stays below any broker's default limit of 1 MiB."""
+
+_RAW_TEXT = 1
+
+
+def _to_wire(value: object) -> object:
+    if isinstance(value, RawText):
+        return msgspec.msgpack.Ext(_RAW_TEXT, value.raw)
+    message = f"no SQLite value: {type(value).__name__}"
+    raise NotImplementedError(message)
+
+
+def _from_wire(code: int, data: memoryview) -> object:
+    if code == _RAW_TEXT:
+        return RawText(bytes(data))
+    message = f"unknown extension type {code}"
+    raise ValueError(message)
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_to_wire)
+_changes = msgspec.msgpack.Decoder(list[Change], ext_hook=_from_wire)
+_rows = msgspec.msgpack.Decoder(Rows, ext_hook=_from_wire)
+_schema = msgspec.msgpack.Decoder(Schema)
+
+encode = _encoder.encode
+
+
+def encode_changes(changes: Iterable[Change]) -> Iterator[bytes]:
+    """Pieces of whole changes, each under the frame size where a change fits into one."""
+    parts: list[bytes] = []
+    size = 0
+    for change in changes:
+        part = encode(change)
+        if parts and size + len(part) > FRAME_BYTES:
+            yield _array(parts)
+            parts, size = [], 0
+        parts.append(part)
+        size += len(part)
+    if parts:
+        yield _array(parts)
+
+
+def decode_changes(piece: bytes) -> list[Change]:
+    """The changes of a piece, in their order."""
+    return _changes.decode(piece)
+
+
+def encode_rows(table: str, rows: Sequence[Sequence[Value]]) -> Iterator[bytes]:
+    """Pieces of whole rows (tuples in the order of the table's columns), halved until they fit a frame."""
+    if not rows:
+        return
+    piece = encode((table, list(zip(*rows, strict=True))))
+    if len(piece) <= FRAME_BYTES or len(rows) == 1:
+        yield piece
+        return
+    step = max(1, int(len(rows) * FRAME_BYTES * 0.95 / len(piece)))
+    for start in range(0, len(rows), step):
+        yield from encode_rows(table, rows[start : start + step])
+
+
+def decode_rows(piece: bytes) -> Rows:
+    """The rows of a piece, column by column."""
+    return _rows.decode(piece)
+
+
+def decode_schema(piece: bytes) -> Schema:
+    """The schema of a piece of kind ``schema``."""
+    return _schema.decode(piece)
+
+
+def decode_any(piece: bytes) -> Any:  # noqa: ANN401  (a reader of unknown payloads cannot know)
+    """Whatever a piece holds, for showing."""
+    return msgspec.msgpack.decode(piece, ext_hook=_from_wire)
+
+
+def _array(parts: list[bytes]) -> bytes:
+    return b"\xdd" + len(parts).to_bytes(4, "big") + b"".join(parts)
