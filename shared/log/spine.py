@@ -32,6 +32,15 @@ class Writer:
         self._incarnation = incarnation
         self._name = uuid.uuid4().hex
         self._position: Position | None = None
+        self._anchor = Position()
+
+    @property
+    def anchor(self) -> Position:
+        """The last group known to be in the spine with its offset: from where the next claim may read.
+
+        It is the last group that counted when the claim was made, or the last one flushed since.
+        """
+        return self._anchor
 
     @property
     def position(self) -> Position:
@@ -61,7 +70,7 @@ class Writer:
         if state.writer != self._name:
             what = f"lease {lease} is not to be had: lease {state.lease} was claimed before"
             raise LeaseLost(what, where=f"stream {self._stream}")
-        self._position = Position(lease, state.number, last.offset)
+        self._anchor, self._position = last, Position(lease, state.number)
         return groups
 
     def append(  # noqa: PLR0913  (a group's header is what it is)
@@ -94,12 +103,14 @@ class Writer:
         return self._position
 
     def flush(self) -> Position:
-        """Wait until everything appended is durable; the last group's position with its offset."""
+        """Wait until everything appended is durable; returns the anchor, the last group with its offset."""
         position = self.position
         self._position = None
         offset = self._store.flush()
-        self._position = replace(position, offset=offset) if offset >= 0 else position
-        return self._position
+        if position.number > self._anchor.number:
+            self._anchor = replace(position, offset=offset)
+        self._position = position
+        return self._anchor
 
     def _header(self, kind: Kind, lease: int, number: int) -> Header:
         return Header(self._stream, self._incarnation, self._name, lease, number, kind)
