@@ -65,6 +65,11 @@ class Position:
         """What must be compared when waiting for a group: an offset alone proves nothing."""
         return (self.lease, self.number)
 
+    @property
+    def parts(self) -> tuple[int, int, int]:
+        """Lease, number and offset."""
+        return (self.lease, self.number, self.offset)
+
     def __str__(self) -> str:
         return f"group {self.number} of lease {self.lease} at offset {self.offset}"
 

@@ -1,0 +1,109 @@
+"""From an open source and an open log to the first error: claim, copy, follow, and keep house.
+
+The house-keeping (checkpoint, prune) runs between groups, in small transactions: it takes the write lock of
+the application's database for a moment, never while something is being read or sent.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from capture.measures import Measures
+from capture.relay import Relay
+from capture.sqlite.source import SqliteSource
+from capture.wake import Waker
+from shared.errors import LeaseLost
+from shared.log.contract import LogBackend
+from shared.reports import POSTGRES, Report, read_report
+from shared.steps import reached
+
+_CHUNKS_A_FLUSH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often: seconds between two looks at the source, and between two rounds of house-keeping."""
+
+    poll: float
+    housekeeping: float
+    prune_rows: int
+
+
+class Session:
+    """One claim's work."""
+
+    def __init__(  # noqa: PLR0913  (what the composition root hands over)
+        self,
+        source: SqliteSource,
+        relay: Relay,
+        log: LogBackend,
+        bell: Waker,
+        pace: Pace,
+        measures: Measures,
+    ) -> None:
+        self._source = source
+        self._relay = relay
+        self._log = log
+        self._bell = bell
+        self._pace = pace
+        self._measures = measures
+        self._kept = -1
+        self._due = 0.0
+
+    def run(self, stop: threading.Event, well: Callable[[], None]) -> None:
+        """Work until told to stop; ``well`` hears of every round of house-keeping that went well."""
+        self._well = well
+        self._relay.claim()
+        self._relay.publish_schema()
+        self._copy(stop)
+        if not stop.is_set():
+            self._relay.publish_copied()
+        self._follow(stop)
+        self._relay.checkpoint()
+
+    def _copy(self, stop: threading.Event) -> None:
+        chunks = 0
+        while not stop.is_set() and self._relay.publish_chunk():
+            chunks += 1
+            if chunks % _CHUNKS_A_FLUSH == 0:
+                self._relay.flush()
+                reached("snapshot-flushed")
+            self._keep_house()
+
+    def _follow(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            if not self._relay.publish_changes():
+                self._bell.wait(self._pace.poll)
+            self._keep_house()
+
+    def _keep_house(self) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        report = read_report(self._log, POSTGRES)
+        self._check_report(report)
+        if self._relay.progress.number != self._kept:
+            self._relay.checkpoint()
+            self._kept = self._relay.progress.number
+        if report.incarnation == self._source.incarnation:
+            self._prune(report.seq)
+        depth, high = self._source.depth()
+        self._measures.kept_house(self._relay.progress, report, depth, high)
+        self._well()
+        self._due = now + self._pace.housekeeping
+
+    def _prune(self, seq: int) -> None:
+        pruned = self._source.prune(seq, self._pace.prune_rows) if seq else 0
+        if pruned:
+            reached("pruned")
+            self._measures.pruned(pruned)
+
+    def _check_report(self, report: Report) -> None:
+        """A replica that applied groups of a higher lease proves that this capture was deposed."""
+        lease = self._relay.lease
+        if report.incarnation == self._source.incarnation and report.lease > lease:
+            what = f"another capture has taken over with lease {report.lease}"
+            raise LeaseLost(what, where=f"lease {lease}", remedy="Run one capture a source")

@@ -1,0 +1,157 @@
+"""The SQLite primary as the relay sees it: every read is short, and begins with the same checks.
+
+Read together in one transaction, before anything else: the lease (another capture may have taken
+over), SQLite's schema version (a migration may have dropped a trigger, a VACUUM renumbered rowids)
+and the highest seq (the file may have been restored from an older copy).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from capture.census import take_census
+from capture.progress import Progress, decode_progress, encode_progress
+from capture.sqlite.chunks import Chunk, TableReader, estimate_rows
+from shared.errors import LeaseLost, SchemaChanged, SourceRestored
+from shared.groups import Change
+from shared.sqlite.catalog import fingerprint, schema_version
+from shared.sqlite.changelog import high, prune, read_changes
+from shared.sqlite.connection import FileIdentity, reading, same_file, translated, writing
+from shared.sqlite.installation import check_installed
+from shared.sqlite.state import read_state, write_state
+from shared.tables import Schema
+
+_RECOPY = (
+    "Capture stopped before it could publish a hole. Copy again: `switchback uninstall`, empty the target, `switchback run`"
+)
+_ROW = "SELECT * FROM _switchback_log WHERE seq = ?"
+_SPAN = "SELECT min(seq), max(seq) FROM _switchback_log"
+_PAGE = 5_000
+
+
+class SqliteSource:
+    """Implements capture.relay.Source on a file in which capture is installed."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path, schema: Schema, chunk_rows: int) -> None:
+        self._db = db
+        self._path = path
+        self._identity = FileIdentity.of(path)
+        self.schema = schema
+        self._chunk_rows = chunk_rows
+        self._readers = {table.name: TableReader(table) for table in schema.tables}
+        self._lease = 0
+        self._seen_seq = 0
+        with self._translated(), reading(db):
+            state = read_state(db)
+            self.incarnation = state["incarnation"]
+            self.progress = decode_progress(state.get("checkpoint"))
+            self._version = schema_version(db)
+            self._fingerprint = fingerprint(db)
+
+    def take_lease(self) -> int:
+        """Raise the lease in the source."""
+        with self._translated(), writing(self._db):
+            self._lease = int(read_state(self._db).get("lease", "0")) + 1
+            write_state(self._db, lease=str(self._lease))
+        return self._lease
+
+    def high(self) -> int:
+        """The highest seq."""
+        with self._checked() as highest:
+            return highest
+
+    def chunk(self, table: str, after: str) -> tuple[Chunk, int]:
+        """A chunk and the highest seq."""
+        with self._checked() as highest:
+            return self._readers[table].read(self._db, after, self._chunk_rows), highest
+
+    def changes(self, after: int, upto: int) -> Iterator[list[Change]]:
+        """Pages of changes; each is read by itself, since what is below ``upto`` never changes."""
+        while after < upto:
+            with self._checked():
+                page = read_changes(self._db, self.schema, after, upto, _PAGE)
+            after = page[-1].seq
+            yield page
+
+    def check_of(self, seq: int) -> int | None:
+        """A checksum over the log's row, never 0."""
+        with self._translated(), reading(self._db):
+            row = self._db.execute(_ROW, (seq,)).fetchone()
+        return None if row is None else zlib.crc32(repr(tuple(row)).encode(errors="surrogateescape")) or 1
+
+    def census(self) -> Schema:
+        """Every table with its census."""
+        with self._translated():
+            return Schema(tuple(take_census(self._db, table) for table in self.schema.tables))
+
+    def estimates(self) -> dict[str, int]:
+        """Rows by table, about."""
+        with self._checked():
+            return {table.name: estimate_rows(self._db, table) for table in self.schema.tables}
+
+    def save(self, progress: Progress) -> None:
+        """Write the checkpoint under the lease."""
+        with self._translated(), writing(self._db):
+            self._check_lease()
+            write_state(self._db, checkpoint=encode_progress(progress))
+
+    def prune(self, upto: int, limit: int) -> int:
+        """Delete changes up to that seq, at most ``limit``; returns how many went."""
+        with self._translated(), writing(self._db):
+            self._check_lease()
+            return prune(self._db, upto, limit)
+
+    def depth(self) -> tuple[int, int]:
+        """How many changes the change log holds, and the highest seq."""
+        with self._translated(), reading(self._db):
+            lowest, highest = self._db.execute(_SPAN).fetchone()
+        return (highest - lowest + 1, highest) if highest else (0, 0)
+
+    @contextmanager
+    def _checked(self) -> Iterator[int]:
+        if not same_file(self._path, self._identity):
+            what = "the source file was replaced by another one"
+            raise SourceRestored(what, where=str(self._path), remedy=_RECOPY)
+        with self._translated(), reading(self._db):
+            self._check_schema()
+            self._check_lease()
+            highest = high(self._db)
+            if highest < self._seen_seq:
+                what = f"the source went back from change {self._seen_seq} to {highest}"
+                raise SourceRestored(what, where=str(self._path), remedy=_RECOPY)
+            self._seen_seq = highest
+            yield highest
+
+    def _check_lease(self) -> None:
+        lease = int(read_state(self._db).get("lease", "0"))
+        if lease > self._lease:
+            what = f"another capture has taken over with lease {lease}"
+            raise LeaseLost(what, where=str(self._path), remedy="Run one capture a source")
+        if lease < self._lease:
+            what = f"the source's lease went back from {self._lease} to {lease}"
+            raise SourceRestored(what, where=str(self._path), remedy=_RECOPY)
+
+    def _check_schema(self) -> None:
+        """Called with every read; looks closer only when SQLite's schema version moved."""
+        version = schema_version(self._db)
+        if version == self._version:
+            return
+        wrong = check_installed(self._db, self.schema)
+        if wrong:
+            what = f"a migration changed the source: {'; '.join(wrong[:3])}"
+            raise SchemaChanged(what, where=str(self._path), remedy=_RECOPY)
+        loose = [table.name for table in self.schema.tables if table.key_kind == "rowid"]
+        if loose and fingerprint(self._db) == self._fingerprint:
+            what = "the source was vacuumed, which renumbers the rows of tables without a key"
+            raise SchemaChanged(what, where=f"table {', '.join(loose)}", remedy=_RECOPY)
+        if fingerprint(self._db) != self._fingerprint:
+            what = "a migration changed the source's schema"
+            raise SchemaChanged(what, where=str(self._path), remedy=_RECOPY)
+        self._version = version
+
+    def _translated(self):  # noqa: ANN202
+        return translated(self._path)

@@ -1,0 +1,36 @@
+"""What the sink tells the others through the log: how far its ledger has come.  A hint; the ledger is the truth.
+
+It is sent after the commit, so what it says was applied was applied; capture prunes by it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from shared.log.contract import LogBackend
+
+POSTGRES = "postgres"
+
+
+class Report(Struct, frozen=True):
+    """A replica's position; ``trouble`` is why it stopped, "" while it works."""
+
+    incarnation: str = ""
+    lease: int = 0
+    number: int = 0
+    offset: int = -1
+    seq: int = 0
+    copied: bool = False
+    trouble: str = ""
+
+
+def send_report(log: LogBackend, replica: str, report: Report) -> None:
+    """Keep it as that replica's latest."""
+    log.report(replica, msgspec.json.encode(report))
+
+
+def read_report(log: LogBackend, replica: str) -> Report:
+    """The replica's latest, an empty one where there is none."""
+    body = log.reports().get(replica)
+    return msgspec.json.decode(body, type=Report) if body else Report()

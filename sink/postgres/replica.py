@@ -1,0 +1,137 @@
+"""The replica in PostgreSQL: one connection, one advisory lock, one fence token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+
+from shared.errors import Retry
+from shared.findings import Finding
+from shared.groups import Header, Position, Rows
+from shared.postgres import ledger
+from shared.postgres.connection import connect, translated
+from shared.postgres.ledger import Ledger
+from shared.tables import Schema
+from sink.batch import Batch
+from sink.postgres.plan import TablePlan, make_plan
+from sink.postgres.rows import RowWriter
+from sink.postgres.target import create_tables, finish, finish_table
+
+_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('switchback sink ' || %s, 0))"
+_MAY_SILENCE = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+
+
+class PostgresReplica:
+    """Implements sink.replica.Replica; opening it deposes any sink that worked before for this stream."""
+
+    def __init__(self, dsn: str, stream: str, types: Mapping[str, str], existing: str) -> None:
+        self._stream = stream
+        self._types = types
+        self._existing = existing
+        self._plans: dict[str, TablePlan] = {}
+        self._schema: Schema | None = None
+        self.findings: list[Finding] = []
+        self._db = connect(dsn, application_name=f"switchback-sink {stream}")
+        self._rows = RowWriter(self._db, self._plan)
+
+    def open(self) -> tuple[Ledger, Schema | None]:
+        """Take the stream over; Retry while another sink holds it."""
+        with translated(where="the target's ledger"):
+            ledger.prepare(self._db, self._stream)
+            got = self._db.execute(_LOCK, (self._stream,)).fetchone()
+            if not got or not got[0]:
+                what = "another sink is applying this stream; waiting for it to end"
+                raise Retry(what, where=f"stream {self._stream}")
+            self._silence()
+            self._token = ledger.take_token(self._db, self._stream)
+            self._schema = ledger.read_source_schema(self._db, self._stream)
+            standing = ledger.read_ledger(self._db, self._stream)
+        if standing is None:
+            raise Retry("the ledger's row is gone", where=f"stream {self._stream}")
+        return standing, self._schema
+
+    def _silence(self) -> None:
+        """Triggers and cascades ran at the source already and their effects are in the log."""
+        try:
+            self._db.execute("SET session_replication_role = replica")
+        except psycopg.errors.InsufficientPrivilege:
+            self.silenced = False
+        else:
+            self.silenced = True
+
+    def begin(self) -> None:
+        """Begin."""
+        with translated(where="begin"):
+            self._db.execute("BEGIN")
+            if not self.silenced:
+                self._db.execute("SET CONSTRAINTS ALL DEFERRED")
+        self._rows.begin()
+
+    def advance(self, header: Header, position: Position, time_ms: int) -> None:
+        """Write the ledger."""
+        copied = header.kind == "barrier" and header.meta.get("purpose") == "copied"
+        with translated(where=f"the ledger, {position}"):
+            ledger.advance(self._db, self._token, header, position, time_ms, copied=copied)
+
+    def commit(self) -> None:
+        """Commit; where the answer is lost, the ledger tells."""
+        with translated(where="commit"):
+            self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Roll back."""
+        with translated(where="rollback"):
+            self._db.execute("ROLLBACK")
+
+    def apply_schema(self, schema: Schema) -> None:
+        """Create or adopt the tables and keep the schema."""
+        with translated(where="the target's tables"):
+            self.findings += create_tables(self._db, schema, self._types, self._existing)
+            ledger.write_source_schema(self._db, self._stream, schema)
+            for table in schema.tables:
+                ledger.add_copied(self._db, self._stream, table.name, 0, done=False)
+        self._schema = schema
+        self._plans.clear()
+
+    def write_batch(self, batch: Batch) -> None:
+        """Write a batch."""
+        with translated(where=f"tables {', '.join(batch.tables)}"):
+            self._rows.write_batch(batch)
+
+    def copy_rows(self, piece: Rows) -> int:
+        """Write a snapshot piece."""
+        with translated(where=f"table {piece.table}"):
+            return self._rows.copy_rows(piece)
+
+    def end_chunk(self, table: str, rows: int, *, done: bool) -> None:
+        """Count the chunk; make the indexes behind the last one."""
+        with translated(where=f"table {table}"):
+            ledger.add_copied(self._db, self._stream, table, rows, done=done)
+            if done:
+                self.findings += finish_table(self._db, self._table(table))
+
+    def finish(self) -> None:
+        """Foreign keys and sequences."""
+        if self._schema is not None:
+            with translated(where="foreign keys and sequences"):
+                self.findings += finish(self._db, self._schema)
+
+    @property
+    def fallbacks(self) -> dict[str, int]:
+        """How often the fast ways did not work, by which."""
+        return self._rows.fallbacks
+
+    def close(self) -> None:
+        """Let go of the connection, and with it of the lock."""
+        self._db.close()
+
+    def _table(self, name: str) -> Any:  # noqa: ANN401
+        return self._schema.table(name) if self._schema else None
+
+    def _plan(self, name: str) -> TablePlan:
+        plan = self._plans.get(name)
+        if plan is None:
+            plan = self._plans[name] = make_plan(self._db, self._table(name), len(self._plans))
+        return plan

@@ -1,0 +1,148 @@
+"""Writing rows to PostgreSQL: the fast ways, and the careful one where the fast ones cannot work.
+
+*Few rows*: one prepared statement a row, sent in a pipeline.  *Many rows*: COPY into a staging table
+and one INSERT ... SELECT ... ON CONFLICT.  *A snapshot piece* goes by COPY straight into the table
+unless rows of its key range are there already (changes may run ahead of the snapshot), and falls
+back to the staging table where that guess fails.
+
+A batch is written as its outcome: deletes first, then inserts and updates.  Where that meets a
+constraint on the way (two rows that swapped a unique value), the batch is undone and written change
+by change in its order, since the source went through legal states only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.numeric import Int8Dumper
+
+from shared.columns import Unfit
+from shared.errors import Hold
+from shared.groups import Change, Rows
+from shared.postgres.connection import translated
+from sink.batch import Batch, TableBatch
+from sink.postgres.plan import TablePlan, show_key
+
+FEW_ROWS = 40
+"""Up to so many rows a table, single statements are quicker than a staging table."""
+
+_VIOLATIONS = (psycopg.errors.UniqueViolation, psycopg.errors.ForeignKeyViolation, psycopg.errors.CheckViolation)
+
+
+class RowWriter:
+    """Writes inside the caller's transaction on one connection."""
+
+    def __init__(self, db: psycopg.Connection[Any], plans: Callable[[str], TablePlan]) -> None:
+        self._db = db
+        self._plans = plans
+        self._staged: set[tuple[str, bool]] = set()
+        self.fallbacks = {"copy": 0, "batch": 0}
+        db.adapters.register_dumper(int, Int8Dumper)
+
+    def begin(self) -> None:
+        """A new transaction: its staging tables are empty."""
+        self._staged.clear()
+
+    def write_batch(self, batch: Batch) -> None:
+        """Write the outcome of a batch; raises Hold naming the change that cannot be written."""
+        try:
+            with self._db.transaction():
+                for name, outcome in batch.tables.items():
+                    self._write_table(self._plans(name), outcome)
+        except (*_VIOLATIONS, psycopg.DataError, Unfit, Hold):
+            self.fallbacks["batch"] += 1
+            self._staged.clear()
+            for change, key in batch.in_order():
+                self._write_change(change, key)
+
+    def _write_table(self, plan: TablePlan, outcome: TableBatch) -> None:
+        deletes, upserts = outcome.deletes(), outcome.upserts()
+        if deletes:
+            self._delete(plan, plan.keys(deletes))
+        if upserts:
+            self._upsert(plan, plan.rows(upserts))
+
+    def _delete(self, plan: TablePlan, keys: list[tuple[Any, ...]]) -> None:
+        if len(keys) <= FEW_ROWS:
+            self._each(plan.statements.delete, keys)
+            return
+        s = plan.statements
+        self._stage(plan, s.make_key_stage, s.empty_key_stage, keyed=True)
+        self._copy(s.copy_key_stage, [codec.oid for codec in plan.key_codecs], keys)
+        self._db.execute(s.delete_stage)
+
+    def _upsert(self, plan: TablePlan, rows: Sequence[tuple[Any, ...]]) -> None:
+        if len(rows) <= FEW_ROWS:
+            self._each(plan.statements.upsert, rows)
+            return
+        self._stage(plan, plan.statements.make_stage, plan.statements.empty_stage, keyed=False)
+        self._copy(plan.statements.copy_stage, plan.oids, rows)
+        self._db.execute(plan.statements.upsert_stage)
+
+    def _each(self, statement: sql.Composed, rows: Sequence[tuple[Any, ...]]) -> None:
+        with self._db.cursor() as cursor:
+            if len(rows) == 1:
+                cursor.execute(statement, rows[0])
+            else:
+                cursor.executemany(statement, rows)
+
+    def _stage(self, plan: TablePlan, make: sql.Composed, empty: sql.Composed, *, keyed: bool) -> None:
+        """Make the staging table ready; it empties itself at commit, so only a second use in one must empty it."""
+        name = (plan.table.name, keyed)
+        self._db.execute(empty if name in self._staged else make)
+        self._staged.add(name)
+
+    def _copy(self, statement: sql.Composed, oids: list[int], rows: Iterable[tuple[Any, ...]]) -> None:
+        with self._db.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(oids)
+            write = copy.write_row
+            for row in rows:
+                write(row)
+
+    def copy_rows(self, piece: Rows) -> int:
+        """Write a snapshot piece; returns its number of rows."""
+        plan, count = self._plans(piece.table), len(piece.columns[0])
+        try:
+            rows = list(plan.rows_from(piece.columns))
+            with self._db.transaction():
+                self._copy_piece(plan, piece, rows)
+        except psycopg.DataError:
+            for image in zip(*piece.columns, strict=True):
+                self._write_image(plan, image)
+        return count
+
+    def _copy_piece(self, plan: TablePlan, piece: Rows, rows: list[tuple[Any, ...]]) -> None:
+        if not self._range_taken(plan, piece):
+            try:
+                with self._db.transaction():
+                    self._copy(plan.statements.copy, plan.oids, rows)
+            except psycopg.errors.UniqueViolation:
+                self.fallbacks["copy"] += 1
+                self._staged.clear()
+            else:
+                return
+        self._upsert(plan, rows)
+
+    def _range_taken(self, plan: TablePlan, piece: Rows) -> bool:
+        if plan.statements.range_taken is None:
+            return False
+        keys = piece.columns[plan.table.key_places[0]]
+        row = self._db.execute(plan.statements.range_taken, (min(keys), max(keys))).fetchone()
+        return bool(row and row[0])
+
+    def _write_change(self, change: Change, key: Any) -> None:  # noqa: ANN401  (a key is any value)
+        plan = self._plans(change.table)
+        if change.op in "cu":
+            self._write_image(plan, change.values, change.seq)
+            return
+        keys = plan.keys([key])
+        self._db.execute(plan.statements.delete, keys[0])
+
+    def _write_image(self, plan: TablePlan, image: Sequence[Any], seq: int = 0) -> None:
+        key = show_key([image[place] for place in plan.table.key_places])
+        at = f", change {seq}" if seq else ""
+        with translated(where=f"table {plan.table.name}, key {key}{at}"):
+            self._db.execute(plan.statements.upsert, plan.rows([image])[0])

@@ -1,0 +1,48 @@
+"""What the applier asks of a replica, whatever database it is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from shared.groups import Header, Position, Rows
+from shared.tables import Schema
+from sink.batch import Batch
+
+
+class Replica(Protocol):
+    """One stream's replica, opened under a fence token of its own.
+
+    Writes happen between ``begin`` and ``commit``; ``advance`` records the group in the ledger, in the
+    same transaction.  After Retry nothing of the open transaction may be relied on: open anew.
+    """
+
+    @property
+    def fallbacks(self) -> dict[str, int]:
+        """How often the fast ways did not work, by which."""
+
+    def begin(self) -> None:
+        """Begin the transaction that is to hold one or more whole groups."""
+
+    def advance(self, header: Header, position: Position, time_ms: int) -> None:
+        """Write the ledger; LeaseLost where another sink has taken over."""
+
+    def commit(self) -> None:
+        """Make it all visible at once."""
+
+    def rollback(self) -> None:
+        """Undo everything since ``begin``."""
+
+    def apply_schema(self, schema: Schema) -> None:
+        """Make the tables, or see that those there will do."""
+
+    def write_batch(self, batch: Batch) -> None:
+        """Write the outcome of some changes."""
+
+    def copy_rows(self, piece: Rows) -> int:
+        """Write a piece of a snapshot; returns its number of rows."""
+
+    def end_chunk(self, table: str, rows: int, *, done: bool) -> None:
+        """Count a snapshot chunk; with ``done`` the table's secondary indexes are made."""
+
+    def finish(self) -> None:
+        """All tables are copied: foreign keys and sequences."""

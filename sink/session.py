@@ -1,0 +1,65 @@
+"""From an opened replica and an opened log to the first error: read, apply, report."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from shared.errors import Hold, Stop
+from shared.log.contract import LogBackend
+from shared.log.spine import Reader
+from shared.reports import POSTGRES, Report, send_report
+from shared.steps import reached
+from sink.applier import Applied, Applier
+from sink.measures import Measures
+from sink.replica import Replica
+
+_READ_SECONDS = 0.25
+_REPORT_SECONDS = 0.5
+
+
+class Session:
+    """Applies one stream until told to stop; reports to the log at most twice a second."""
+
+    def __init__(self, log: LogBackend, reader: Reader, replica: Replica, measures: Measures, report: Report) -> None:
+        self._log = log
+        self._reader = reader
+        self._replica = replica
+        self._measures = measures
+        self._report = report
+        self._sent: Report | None = None
+        self._due = 0.0
+
+    def run(self, applier: Applier, stop: threading.Event, well: Callable[[], None]) -> None:
+        """Work until told to stop; why the stream must stand still goes into the last report."""
+        reached("started")
+        try:
+            while not stop.is_set():
+                applier.apply(self._reader.read(_READ_SECONDS))
+                self._send(time.monotonic(), well)
+        except (Hold, Stop) as trouble:
+            send_report(self._log, POSTGRES, msgspec.structs.replace(self._report, trouble=str(trouble)))
+            raise
+        self._send(self._due, well)
+
+    def applied(self, applied: Applied) -> None:
+        """Take note of a commit."""
+        header = applied.header
+        copied = self._report.copied or (header.kind == "barrier" and header.meta.get("purpose") == "copied")
+        seq = max(self._report.seq, header.last_seq)
+        self._report = Report(header.incarnation, *applied.position.parts, seq, copied=copied)
+        self._measures.applied(applied)
+
+    def _send(self, now: float, well: Callable[[], None]) -> None:
+        if now < self._due:
+            return
+        self._due = now + _REPORT_SECONDS
+        self._measures.looked(self._report.offset, self._log.spine.bounds()[1], self._replica.fallbacks)
+        well()
+        if self._report != self._sent:
+            send_report(self._log, POSTGRES, self._report)
+            reached("reported")
+            self._sent = self._report
