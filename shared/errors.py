@@ -51,7 +51,9 @@ class Retry(SwitchbackError):
 
 
 class Stop(SwitchbackError):
-    """Going on would risk a lost or doubled write."""
+    """Going on would risk a lost or doubled write: a supervisor must not simply start it again."""
+
+    exit_code = 3
 
 
 class LeaseLost(Stop):
@@ -71,4 +73,6 @@ class SchemaChanged(Stop):
 
 
 class Hold(SwitchbackError):
-    """One change that the replica cannot take as it is."""
+    """One change that the replica cannot take as it is: a supervisor must not simply start it again."""
+
+    exit_code = 3

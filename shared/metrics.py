@@ -1,0 +1,127 @@
+"""What the daemons measure, as Prometheus sees it.  Each metric is described in docs/metrics.md.
+
+A daemon makes its class once, on a registry of its own, and sets and counts from its loop's wrapper.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+def product_version() -> str:
+    """The version that is installed."""
+    try:
+        return version("sqlite-switchback")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+class CommonMetrics:
+    """What both daemons measure."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.lag_changes = Gauge(
+            "switchback_lag_changes", "Changes that have not passed this stage yet.", ["stage"], registry=registry
+        )
+        self.lag_seconds = Gauge(
+            "switchback_lag_seconds",
+            "Age of the oldest change that has not passed this stage; 0 if there is none.",
+            ["stage"],
+            registry=registry,
+        )
+        self.last_group_time = Gauge(
+            "switchback_last_group_timestamp_seconds", "When this daemon last finished a group.", registry=registry
+        )
+        self.lease = Gauge("switchback_lease", "Lease of the last group.", registry=registry)
+        self.group = Gauge("switchback_group", "Number of the last group.", registry=registry)
+
+
+class CaptureMetrics(CommonMetrics):
+    """Capture's metrics; its stages are ``captured`` (read from SQLite) and ``logged`` (durable in the log)."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.source_seq = Gauge("switchback_source_seq", "Last change committed in SQLite.", registry=registry)
+        self.logged_seq = Gauge("switchback_logged_seq", "Last change durable in the log.", registry=registry)
+        self.confirmed_seq = Gauge(
+            "switchback_confirmed_seq", "Last change that the replica has confirmed.", registry=registry
+        )
+        self.changes = Counter("switchback_captured_changes", "Changes appended to the log.", registry=registry)
+        self.groups = Counter("switchback_captured_groups", "Groups appended to the log.", ["kind"], registry=registry)
+        self.snapshot_rows = Counter(
+            "switchback_snapshot_rows", "Rows of the snapshot appended to the log.", ["table"], registry=registry
+        )
+        self.snapshot_total_rows = Gauge(
+            "switchback_snapshot_expected_rows",
+            "Rows that the table's snapshot will have.",
+            ["table"],
+            registry=registry,
+        )
+        self.snapshot_done = Gauge(
+            "switchback_snapshot_done", "1 once the table's snapshot is in the log.", ["table"], registry=registry
+        )
+        self.changelog_rows = Gauge(
+            "switchback_changelog_rows", "Changes in the SQLite file's change log.", registry=registry
+        )
+        self.wal_bytes = Gauge("switchback_source_wal_bytes", "Size of the SQLite file's -wal file.", registry=registry)
+        self.pruned = Counter("switchback_pruned_changes", "Changes pruned from SQLite.", registry=registry)
+        self.wakeups = Counter(
+            "switchback_wakeups", "Times that capture found news, by what woke it.", ["by"], registry=registry
+        )
+        self.read_seconds = Histogram(
+            "switchback_source_read_seconds",
+            "Length of a read transaction on SQLite.",
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self.append_seconds = Histogram(
+            "switchback_append_seconds", "Time to make a group durable in the log.", registry=registry, buckets=_SECONDS
+        )
+
+
+class SinkMetrics(CommonMetrics):
+    """Sink's metrics; its stage is ``applied`` (from durable in the log to committed in PostgreSQL)."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.applied_seq = Gauge("switchback_applied_seq", "Last change committed in PostgreSQL.", registry=registry)
+        self.log_offset = Gauge("switchback_ledger_log_offset", "Offset of the last group applied.", registry=registry)
+        self.log_end_offset = Gauge(
+            "switchback_log_end_offset", "Offset behind the log's last record.", registry=registry
+        )
+        self.changes = Counter("switchback_applied_changes", "Changes applied.", registry=registry)
+        self.groups = Counter("switchback_applied_groups", "Groups applied.", ["kind"], registry=registry)
+        self.copied_rows = Counter(
+            "switchback_copied_rows", "Rows of the snapshot applied.", ["table"], registry=registry
+        )
+        self.transactions = Counter(
+            "switchback_transactions", "Transactions committed in PostgreSQL.", registry=registry
+        )
+        self.fallbacks = Counter(
+            "switchback_fallbacks",
+            "Batches that could not go the fast way, by the way that they went.",
+            ["to"],
+            registry=registry,
+        )
+        self.apply_seconds = Histogram(
+            "switchback_apply_seconds", "Time to apply and commit a transaction.", registry=registry, buckets=_SECONDS
+        )
+        self.void_records = Counter(
+            "switchback_void_records", "Records of the log that did not count.", registry=registry
+        )
+
+
+class ProgramMetrics:
+    """What ``run_program`` itself measures for any daemon."""
+
+    def __init__(self, registry: CollectorRegistry, program: str, stream: str) -> None:
+        info = Gauge("switchback_build_info", "Always 1.", ["version", "program", "stream"], registry=registry)
+        info.labels(product_version(), program, stream).set(1)
+        self.errors = Counter("switchback_errors", "Errors by class.", ["class"], registry=registry)
+        self.up = Gauge("switchback_up", "1 while the daemon works, 0 while it waits to try again.", registry=registry)
+        self.up.set(1)

@@ -1,0 +1,161 @@
+"""What every daemon does around its work: settings, logging, signals, metrics, exit codes.
+
+Exit codes: 0 stopped as asked; 1 an error that may pass; 2 wrong settings or files; 3 going on would
+be wrong, or a change cannot be applied (do not start it again before reading the message); 70 a bug.
+A daemon that is killed leaves nothing that must be cleaned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+from shared import steps
+from shared.errors import BadInput, SwitchbackError
+from shared.logs import Logger, configure_logs, get_logger
+from shared.metrics import ProgramMetrics, product_version
+from shared.presence import Presence, write_presence
+from shared.redaction import redact
+from shared.retrying import Retrying
+from shared.settings import Settings, all_settings, load_settings
+
+BUG_EXIT_CODE = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a daemon gets to work with; ``stop`` is set when it shall end, and it then ends soon."""
+
+    settings: Settings
+    stop: threading.Event
+    registry: CollectorRegistry
+    logger: Logger
+    retrying: Retrying
+
+
+def run_program(
+    name: str,
+    serve: Callable[[Context], None],
+    *,
+    needs: tuple[str, ...] = ("source", "target"),
+    port: str,
+    arguments: Sequence[str] | None = None,
+) -> NoReturn:
+    """Run ``serve`` as the program ``switchback-<name>`` and exit; ``port`` names the setting of its metrics port."""
+    code, message = _run(name, serve, needs, port, arguments)
+    if message:
+        sys.stderr.write(f"switchback-{name}: {redact(message)}\n")
+    sys.stderr.flush()
+    raise SystemExit(code)
+
+
+def _run(
+    name: str,
+    serve: Callable[[Context], None],
+    needs: tuple[str, ...],
+    port: str,
+    arguments: Sequence[str] | None,
+) -> tuple[int, str]:
+    flags = vars(_parser(name).parse_args(arguments))
+    config, supervised = flags.pop("config"), flags.pop("supervised")
+    try:
+        settings = load_settings(config, flags, needs=needs)
+        steps.arm(os.environ.get(steps.VARIABLE))
+        configure_logs(settings.log_format, settings.log_level)
+        stop = _stop_on_signals(supervised=supervised)
+        note = Presence.begin(name, settings.stream)
+        write_presence(settings.state_dir, note)
+    except SwitchbackError as error:
+        return error.exit_code, str(error)
+    code, message = _serve(serve, settings, stop, note, port)
+    note.end(code, message)
+    try:
+        write_presence(settings.state_dir, note)
+    except BadInput as error:
+        message = message or str(error)
+    return code, message
+
+
+def _serve(
+    serve: Callable[[Context], None], settings: Settings, stop: threading.Event, note: Presence, port: str
+) -> tuple[int, str]:
+    """Exit code and last words; a bug goes into the log with its traceback."""
+    logger = get_logger(note.program)
+    registry = CollectorRegistry()
+    program = ProgramMetrics(registry, note.program, settings.stream)
+
+    def remember(trouble: str) -> None:
+        note.trouble = redact(trouble)
+        write_presence(settings.state_dir, note)
+
+    try:
+        note.port, note.bind = _serve_metrics(settings, port, registry), settings.bind
+        remember("")
+        logger.info("started", stream=settings.stream, version=product_version(), metrics=note.port or "off")
+        retrying = Retrying(stop, logger, program.errors, program.up, remember)
+        serve(Context(settings, stop, registry, logger, retrying))
+    except SwitchbackError as error:
+        program.errors.labels(error.label).inc()
+        logger.error("stopped", reason=str(error), error=error.label)  # noqa: TRY400  (expected: no traceback)
+        return error.exit_code, str(error)
+    except Exception:
+        logger.exception("stopped by a bug in Switchback")
+        return BUG_EXIT_CODE, "stopped by a bug in Switchback: the log has its traceback"
+    logger.info("ended")
+    return 0, ""
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"switchback-{name}", allow_abbrev=False)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings file [./switchback.toml]")
+    parser.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=product_version())
+    for setting in all_settings():
+        text = (setting.field.description or "").replace("%", "%%")
+        parser.add_argument(setting.flag, dest=setting.name, metavar="VALUE", help=text)
+    return parser
+
+
+def _stop_on_signals(*, supervised: bool) -> threading.Event:
+    """An event that SIGTERM and SIGINT set; a second signal ends the process at once."""
+    stop = threading.Event()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    if supervised:
+        threading.Thread(target=_stop_with_parent, args=(stop,), name="parent", daemon=True).start()
+    return stop
+
+
+def _stop_with_parent(stop: threading.Event) -> None:
+    """The supervisor holds the other end of stdin: it ends when the supervisor does, however that happened."""
+    while os.read(0, 1024):
+        pass
+    stop.set()
+
+
+def _serve_metrics(settings: Settings, port: str, registry: CollectorRegistry) -> int | None:
+    wanted: int | None = getattr(settings, port)
+    if wanted is None:
+        return None
+    try:
+        server, _ = start_http_server(wanted, settings.bind, registry)
+    except OSError as error:
+        what = f"the metrics port {wanted} cannot be opened: {error.strerror}"
+        remedy = f"Set {port} to a free port, to 0 for any, or to off"
+        raise BadInput(what, where=f"{settings.bind}:{wanted}", remedy=remedy) from error
+    return server.server_port

@@ -1,0 +1,69 @@
+"""Trying again while a server is away: a loop around a daemon's work."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+
+from prometheus_client import Counter, Gauge
+
+from shared.errors import Retry
+from shared.logs import Logger
+
+_FIRST_SECONDS = 0.1
+_LONGEST_SECONDS = 5.0
+
+
+class Retrying:
+    """Runs work until it ends by itself or ``stop`` is set; waits longer after each Retry in a row.
+
+    The work calls ``well`` whenever something succeeded, which ends the row.
+    """
+
+    def __init__(
+        self,
+        stop: threading.Event,
+        logger: Logger,
+        errors: Counter,
+        up: Gauge | None = None,
+        note: Callable[[str], None] = lambda _trouble: None,
+    ) -> None:
+        self._stop = stop
+        self._logger = logger
+        self._errors = errors
+        self._up = up
+        self._note = note
+        self._trouble = ""
+        self._pause = _FIRST_SECONDS
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Run ``work`` from its beginning as often as it raises Retry; other errors pass through."""
+        while not self._stop.is_set():
+            try:
+                work()
+            except Retry as error:
+                self._wait(error)
+            else:
+                return
+
+    def well(self) -> None:
+        """Something succeeded: cheap enough to be called for each group."""
+        if self._trouble:
+            self._logger.info("goes on")
+            self._change("")
+            self._pause = _FIRST_SECONDS
+
+    def _wait(self, error: Retry) -> None:
+        self._errors.labels(error.label).inc()
+        if str(error) != self._trouble:
+            self._logger.warning("waiting to try again", reason=str(error))
+            self._change(str(error))
+        self._stop.wait(self._pause * random.uniform(0.5, 1.0))  # noqa: S311  (no secret)
+        self._pause = min(self._pause * 2, _LONGEST_SECONDS)
+
+    def _change(self, trouble: str) -> None:
+        self._trouble = trouble
+        self._note(trouble)
+        if self._up is not None:
+            self._up.set(0 if trouble else 1)

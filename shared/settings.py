@@ -1,0 +1,237 @@
+"""From flags, environment and file to ``Settings``; every mistake in them is one line."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+
+from shared.errors import BadInput
+from shared.options import PREFIX, Kafka, Settings
+from shared.redaction import redact
+
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+DEFAULT_FILE = Path("switchback.toml")
+__all__ = ["Kafka", "Setting", "Settings", "all_settings", "load_settings", "to_environment"]
+
+_NOT_SETTINGS = frozenset({CONFIG_VARIABLE, f"{PREFIX}KILL_AT"})
+_PATHS = ("source", "state_dir", "target_password_file")
+_KAFKA_PATHS = ("sasl_password_file", "cafile")
+
+
+class Setting(NamedTuple):
+    """A setting with its names: ``path`` in the file, and what it is in words."""
+
+    path: tuple[str, ...]
+    field: FieldInfo
+
+    @property
+    def name(self) -> str:
+        """The name as flags and the environment have it, in lower case with underscores."""
+        return "_".join(self.path)
+
+    @property
+    def flag(self) -> str:
+        """``--chunk-rows``."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """``SWITCHBACK_CHUNK_ROWS``."""
+        return PREFIX + self.name.upper()
+
+
+def all_settings() -> Iterator[Setting]:
+    """Every setting, in the order in which they are documented."""
+    for name, field in Settings.model_fields.items():
+        if name == "kafka":
+            yield from (Setting(("kafka", inner), info) for inner, info in Kafka.model_fields.items())
+        else:
+            yield Setting((name,), field)
+
+
+def load_settings(
+    config: Path | None, overrides: Mapping[str, object], *, needs: tuple[str, ...] = ("source", "target")
+) -> Settings:
+    """Settings from ``overrides`` (flags: names with underscores; None is not given), environment and file.
+
+    ``config`` must exist if given; otherwise SWITCHBACK_CONFIG, or ./switchback.toml if there is one.
+    Raises BadInput for a missing file, an unknown name, a wrong value, and for a setting in ``needs``
+    that nobody gave.
+    """
+    _refuse_unknown_variables(os.environ)
+    given = _nested({name: value for name, value in overrides.items() if value is not None})
+    settings = _build(given, _read_file(config))
+    if not settings.stream:
+        needs = ("stream", *needs)
+    for name in needs:
+        _require(settings, name)
+    return _with_passwords(settings)
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The same settings as variables, secrets in clear, for a child process."""
+    variables = {CONFIG_VARIABLE: ""}
+    for setting in all_settings():
+        value: Any = settings
+        for part in setting.path:
+            value = getattr(value, part)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if isinstance(value, list | dict):
+            value = json.dumps(value)
+        if value is None and not setting.name.endswith("_port"):
+            value = ""
+        variables[setting.variable] = "off" if value is None else str(value)
+    variables[f"{PREFIX}TARGET_PASSWORD_FILE"] = ""  # the password is in the target by now
+    variables[f"{PREFIX}KAFKA_SASL_PASSWORD_FILE"] = ""
+    return variables
+
+
+def _build(given: dict[str, Any], file: dict[str, Any]) -> Settings:
+    class Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (the signature is given)
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=file)
+
+    try:
+        return Loaded(**given)
+    except ValidationError as error:
+        raise _as_bad_input(error) from None  # pydantic's own text shows the value, which may be secret
+
+
+def _as_bad_input(error: ValidationError) -> BadInput:
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = tuple(str(part) for part in first["loc"][:2]) if first["loc"][:1] == ("kafka",) else first["loc"][:1]
+    name = ".".join(str(part) for part in path)
+    message = first["msg"].removeprefix("Value error, ")
+    setting = next((s for s in all_settings() if s.path == path), None)
+    remedy = f"Set {setting.flag}, {setting.variable} or {name} in switchback.toml" if setting else ""
+    return BadInput(f"setting {name}: {message[:1].lower()}{message[1:]}", remedy=remedy)
+
+
+def _require(settings: Settings, name: str) -> None:
+    value = getattr(settings, name)
+    empty = not value.get_secret_value() if isinstance(value, SecretStr) else value in {"", Path()}
+    if empty:
+        flag = f"--{name.replace('_', '-')}"
+        remedy = f"Give {flag}, {PREFIX}{name.upper()} or {name} in switchback.toml (switchback init writes one)"
+        raise BadInput(f"no {name} given", remedy=remedy)
+
+
+def _nested(flat: dict[str, Any]) -> dict[str, Any]:
+    paths = {setting.name: setting.path for setting in all_settings()}
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        if name not in paths:
+            raise BadInput(f"unknown setting {name}", remedy=_suggestion(name, paths))
+        *outer, last = paths[name]
+        place = nested.setdefault(outer[0], {}) if outer else nested
+        place[last] = value
+    return nested
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = {setting.variable for setting in all_settings()} | _NOT_SETTINGS
+    for name in environment:
+        if name.startswith(PREFIX) and name not in known:
+            raise BadInput(f"unknown variable {name} in the environment", remedy=_suggestion(name, known))
+
+
+def _read_file(config: Path | None) -> dict[str, Any]:
+    path = _file(config)
+    if path is None:
+        return {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        remedy = "switchback init writes one"
+        raise BadInput(f"the settings file cannot be read: {reason}", where=str(path), remedy=remedy) from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"the settings file is not TOML: {redact(str(error))}", where=str(path)) from error
+    _refuse_unknown_keys(content, path)
+    return _beside(path.absolute().parent, content)
+
+
+def _file(config: Path | None) -> Path | None:
+    if config is not None:
+        return config
+    if CONFIG_VARIABLE in os.environ:
+        named = os.environ[CONFIG_VARIABLE]
+        return Path(named) if named else None
+    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+
+
+def _refuse_unknown_keys(content: Mapping[str, Any], path: Path) -> None:
+    for section, keys, known in (
+        ("", content, Settings.model_fields),
+        ("kafka.", content.get("kafka", {}), Kafka.model_fields),
+    ):
+        if not isinstance(keys, Mapping):
+            raise BadInput(
+                "setting kafka must be a section", where=str(path), remedy="Write [kafka] on a line of its own"
+            )
+        for key in keys:
+            if key not in known:
+                raise BadInput(f"unknown setting {section}{key}", where=str(path), remedy=_suggestion(key, known))
+
+
+def _beside(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Paths in the file are meant from the file's folder, so that the command works from anywhere."""
+    for place, names in ((content, _PATHS), (content.get("kafka", {}), _KAFKA_PATHS)):
+        for name in names:
+            if isinstance(place.get(name), str) and place[name]:
+                place[name] = str(folder / Path(place[name]).expanduser())
+    log = content.get("log")
+    if isinstance(log, str) and log.startswith("embedded:"):
+        content["log"] = f"embedded:{folder / Path(log.removeprefix('embedded:')).expanduser()}"
+    return content
+
+
+def _suggestion(name: str, known: Mapping[str, object] | set[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"Did you mean {near[0]}?" if near else "See switchback init for all settings"
+
+
+def _with_passwords(settings: Settings) -> Settings:
+    updates: dict[str, Any] = {}
+    if settings.target_password_file and settings.target.get_secret_value():
+        password = _read_secret(settings.target_password_file)
+        updates["target"] = SecretStr(_with_password(settings.target.get_secret_value(), password))
+    if settings.kafka.sasl_password_file:
+        secret = SecretStr(_read_secret(settings.kafka.sasl_password_file))
+        updates["kafka"] = settings.kafka.model_copy(update={"sasl_password": secret})
+    return settings.model_copy(update=updates) if updates else settings
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        return path.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise BadInput(f"the password file cannot be read: {reason}", where=str(path)) from error
+
+
+def _with_password(dsn: str, password: str) -> str:
+    import psycopg.conninfo  # noqa: PLC0415  (capture never needs it)
+
+    try:
+        return psycopg.conninfo.make_conninfo(dsn, password=password)
+    except psycopg.Error as error:
+        raise BadInput(f"the target is no DSN: {redact(str(error))}", remedy="postgresql://user@host/name") from None
