@@ -1,19 +1,26 @@
 """A note that each daemon keeps in the state folder: where its metrics are, and why it last stopped.
 
-Only ``status`` and ``run`` read it, as a hint: a note left behind by a killed daemon is recognised
-because its metrics no longer answer for that stream.
+Only ``status``, ``run`` and ``uninstall`` read it.  A lock beside the note is held while the daemon
+lives, and the system lets go of it when the daemon dies: a note left behind by a killed one deceives
+nobody.  A second instance, which will not get far, leaves the note of the first alone.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
 from shared.errors import BadInput
 from shared.redaction import redact
+
+_GLANCE_SECONDS = 0.02  # longer than ``is_running`` holds the lock to look at it
 
 
 class Presence(msgspec.Struct):
@@ -45,17 +52,32 @@ def note_path(state_dir: Path, stream: str, program: str) -> Path:
     return state_dir / f"{stream}.{program}.json"
 
 
-def write_presence(state_dir: Path, note: Presence) -> None:
-    """Put the note in place, whole or not at all; BadInput where the folder cannot be written to."""
-    path = note_path(state_dir, note.stream, note.program)
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}.tmp")
-        draft.write_bytes(msgspec.json.encode(note))
-        draft.replace(path)
-    except OSError as error:
-        what = f"the state folder cannot be written to: {error.strerror}"
-        raise BadInput(what, where=str(state_dir), remedy="Give another one with --state-dir") from error
+class Notebook:
+    """Writes one daemon's note, if it is the first instance of that daemon; use as a context manager."""
+
+    def __init__(self, state_dir: Path, note: Presence) -> None:
+        self._path = note_path(state_dir, note.stream, note.program)
+        self._stack = contextlib.ExitStack()
+        self.note = note
+
+    def __enter__(self) -> Self:
+        with _about(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._first = self._stack.enter_context(_locked(self._path))
+        self.write()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
+
+    def write(self) -> None:
+        """Put the note in place, whole or not at all; a full disk must not end a daemon over a note."""
+        if not self._first:
+            return
+        with contextlib.suppress(OSError):
+            draft = self._path.with_suffix(".tmp")
+            draft.write_bytes(msgspec.json.encode(self.note))
+            draft.replace(self._path)
 
 
 def read_presence(state_dir: Path, stream: str, program: str) -> Presence | None:
@@ -64,3 +86,47 @@ def read_presence(state_dir: Path, stream: str, program: str) -> Presence | None
         return msgspec.json.decode(note_path(state_dir, stream, program).read_bytes(), type=Presence)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def is_running(state_dir: Path, stream: str, program: str) -> bool:
+    """Whether that daemon runs on this machine right now."""
+    path = _lock_path(note_path(state_dir, stream, program))
+    if not path.exists():
+        return False
+    try:
+        with path.open("rb") as file:
+            return not _lock(file.fileno(), fcntl.LOCK_SH)
+    except OSError:
+        return False
+
+
+def _lock_path(path: Path) -> Path:
+    return path.with_suffix(".running")
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    with _lock_path(path).open("wb") as file:
+        for _ in range(3):
+            if _lock(file.fileno(), fcntl.LOCK_EX):
+                yield True
+                return
+            time.sleep(_GLANCE_SECONDS)
+        yield False
+
+
+@contextlib.contextmanager
+def _about(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = f"the state folder cannot be written to: {error.strerror}"
+        raise BadInput(what, where=str(path.parent), remedy="Give another one with --state-dir") from error

@@ -24,7 +24,7 @@ from shared import steps
 from shared.errors import BadInput, SwitchbackError
 from shared.logs import Logger, configure_logs, get_logger
 from shared.metrics import ProgramMetrics, product_version
-from shared.presence import Presence, write_presence
+from shared.presence import Notebook, Presence
 from shared.redaction import redact
 from shared.retrying import Retrying
 from shared.settings import Settings, all_settings, load_settings
@@ -73,30 +73,27 @@ def _run(
         steps.arm(os.environ.get(steps.VARIABLE))
         configure_logs(settings.log_format, settings.log_level)
         stop = _stop_on_signals(supervised=supervised)
-        note = Presence.begin(name, settings.stream)
-        write_presence(settings.state_dir, note)
+        with Notebook(settings.state_dir, Presence.begin(name, settings.stream)) as notebook:
+            code, message = _serve(serve, settings, stop, notebook, port)
+            notebook.note.end(code, message)
+            notebook.write()
     except SwitchbackError as error:
         return error.exit_code, str(error)
-    code, message = _serve(serve, settings, stop, note, port)
-    note.end(code, message)
-    try:
-        write_presence(settings.state_dir, note)
-    except BadInput as error:
-        message = message or str(error)
     return code, message
 
 
 def _serve(
-    serve: Callable[[Context], None], settings: Settings, stop: threading.Event, note: Presence, port: str
+    serve: Callable[[Context], None], settings: Settings, stop: threading.Event, notebook: Notebook, port: str
 ) -> tuple[int, str]:
     """Exit code and last words; a bug goes into the log with its traceback."""
+    note = notebook.note
     logger = get_logger(note.program)
     registry = CollectorRegistry()
     program = ProgramMetrics(registry, note.program, settings.stream)
 
     def remember(trouble: str) -> None:
         note.trouble = redact(trouble)
-        write_presence(settings.state_dir, note)
+        notebook.write()
 
     try:
         note.port, note.bind = _serve_metrics(settings, port, registry), settings.bind
