@@ -1,0 +1,5 @@
+"""What every test may use: real servers, and a way to cut the wire to them."""
+
+from __future__ import annotations
+
+pytest_plugins = ["fix_postgres", "fix_kafka", "fix_proxy"]
