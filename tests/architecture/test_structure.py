@@ -45,15 +45,14 @@ def test_no_source_file_is_longer_than_400_lines() -> None:
 
 
 def test_packages_import_only_what_the_design_allows() -> None:
-    done = subprocess.run(
-        [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True
-    )
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("module", _modules())
-def test_every_module_can_be_imported_by_itself(module: str) -> None:
+def test_every_module_can_be_imported(module: str) -> None:
     importlib.import_module(module)
 
 
