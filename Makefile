@@ -23,7 +23,7 @@ setup: .venv/.installed ## make .venv with the locked dependencies and this pack
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## a migration under load, there and back, on servers of its own
+demo: setup ## a live migration under load, on a server of its own
 	$(BIN)/switchback demo
 
 test: lint types imports kafka ## all checks and all tests, with real servers
