@@ -1,0 +1,262 @@
+"""Putting capture into a source and taking it out again, each in one transaction.
+
+Besides the triggers there are four tables: ``_switchback_log`` (the change log), ``_switchback_tables``
+(which table, in which shape, a number in the log means), ``_switchback_pending`` (see ``triggers``)
+and ``_switchback_state``.  Nothing of the application's is touched, and taking capture out leaves
+the stored schema byte for byte as it was; so no table of ours may use AUTOINCREMENT, which would leave
+``sqlite_sequence`` behind for ever.
+"""
+
+# ruff: noqa: S608  (statements are put together from quoted identifiers and from the source's own DDL)
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterable
+
+from msgspec import Struct, structs
+
+from shared.errors import BadInput, SchemaChanged, Stop
+from shared.sqlite import ddl
+from shared.sqlite.catalog import OWN, read_schema
+from shared.sqlite.connection import quote, writing
+from shared.sqlite.state import read_state, write_state
+from shared.sqlite.triggers import trigger_sql
+from shared.tables import Schema, Table
+
+FORMAT = "1"
+
+_TABLES = {
+    "_switchback_log": '(seq INTEGER PRIMARY KEY, "tbl", "op", "ms")',
+    "_switchback_tables": "(id INTEGER PRIMARY KEY, name TEXT NOT NULL, columns TEXT NOT NULL)",
+    "_switchback_pending": '("tbl", "tag1", "tag2")',
+    "_switchback_state": "(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+}
+_PENDING_INDEX = 'CREATE INDEX "_switchback_pending_tags" ON "_switchback_pending" ("tbl", "tag1", "tag2")'
+_ROOM = 2_000 - 4  # columns of a table at the most, in SQLite's usual build; ours has four of its own
+
+
+class Installed(Struct, frozen=True):
+    """What an installation did: names of what it made, and of triggers that it took away or made again."""
+
+    incarnation: str
+    first: bool
+    created: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+def install(db: sqlite3.Connection, schema: Schema, stream: str) -> Installed:
+    """Make whatever is missing or outdated, in a transaction of its own; changes nothing where all is right.
+
+    Raises BadInput where the source belongs to another stream or a table is too wide, SchemaChanged
+    where the tables are no longer as in ``schema``, Stop where a trigger would break a statement.
+    """
+    with writing(db):
+        _check_schema(db, schema)
+        state = read_state(db)
+        _check_state(state, stream)
+        created = _make_tables(db, schema)
+        if not state:
+            write_state(db, format=FORMAT, incarnation=uuid.uuid4().hex, stream=stream)
+        made, dropped = _make_triggers(db, schema)
+        incarnation = read_state(db)["incarnation"]
+    return Installed(incarnation, first=not state, created=(*created, *made), dropped=tuple(dropped))
+
+
+def uninstall(db: sqlite3.Connection) -> list[str]:
+    """Remove all that ``install`` made, in a transaction of its own; returns the names, none if there was nothing."""
+    with writing(db):
+        triggers = [name for name, _ in _own_triggers(db)]
+        tables = [name for name in _TABLES if _has_table(db, name)]
+        for kind, names in (("TRIGGER", triggers), ("TABLE", tables)):
+            for name in names:
+                db.execute(f"DROP {kind} main.{quote(name)}")
+    return triggers + tables
+
+
+def check_installed(db: sqlite3.Connection, schema: Schema) -> list[str]:
+    """What keeps the change log from being complete, one clause each; nothing where all is well.
+
+    Runs in the caller's transaction.  To be asked whenever ``schema_version`` has moved: a rebuilt
+    table has lost its triggers, a new unique index is not watched yet.
+    """
+    missing = [name for name in _TABLES if not _has_table(db, name)]
+    if missing:
+        return [f"table {name} is missing" for name in missing]
+    current = {table.name: table for table in _current(db, schema)}
+    found = []
+    for table in schema.tables:
+        now = current.get(table.name)
+        if now is None:
+            found.append(f"table {table.name} is gone")
+        elif now.names != table.names or now.key != table.key:
+            found.append(f"table {table.name} has other columns or another key")
+        else:
+            found += _check_triggers(db, now)
+    return found
+
+
+def table_ids(db: sqlite3.Connection) -> dict[int, tuple[str, tuple[str, ...]]]:
+    """Name and columns of the table that each number in the change log means."""
+    rows = db.execute("SELECT id, name, columns FROM _switchback_tables ORDER BY id").fetchall()
+    return {number: (name, tuple(json.loads(columns))) for number, name, columns in rows}
+
+
+def _has_table(db: sqlite3.Connection, name: str) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone() is not None
+
+
+def _current(db: sqlite3.Connection, schema: Schema) -> Iterable[Table]:
+    """The tables of that schema as they are now; those that are gone are left out."""
+    wanted = {table.name for table in schema.tables}
+    return [table for table in read_schema(db).tables if table.name in wanted]
+
+
+def _check_schema(db: sqlite3.Connection, schema: Schema) -> None:
+    current = {table.name: table for table in _current(db, schema)}
+    for table in schema.tables:
+        now = current.get(table.name)
+        if now is None or _shape(now) != _shape(table):
+            what = "the table was changed since it was looked at" if now else "the table is gone"
+            raise SchemaChanged(what, where=f"table {table.name}", remedy="Start again when the migration is over")
+        if len(table.columns) > _ROOM:
+            what = f"the table has {len(table.columns)} columns; at most {_ROOM} can be captured"
+            raise BadInput(what, where=f"table {table.name}", remedy="Leave it out with `exclude`")
+
+
+def _shape(table: Table) -> Table:
+    """What the triggers depend on."""
+    bare = tuple(structs.replace(column, census=type(column.census)()) for column in table.columns)
+    return structs.replace(table, columns=bare, foreign_keys=())
+
+
+def _check_state(state: dict[str, str], stream: str) -> None:
+    if state and state.get("format") != FORMAT:
+        what = f"capture of another version (format {state.get('format')}) is installed"
+        raise BadInput(what, remedy="Run `switchback uninstall` with that version first")
+    if state and state.get("stream") != stream:
+        what = f"the source belongs to the stream {state.get('stream')!r}"
+        raise BadInput(what, remedy="Use that stream's name, or run `switchback uninstall` first")
+
+
+def _make_tables(db: sqlite3.Connection, schema: Schema) -> list[str]:
+    made = [name for name in _TABLES if not _has_table(db, name)]
+    for name in made:
+        db.execute(f"CREATE TABLE main.{quote(name)} {_TABLES[name]}")
+    if "_switchback_pending" in made:
+        db.execute(_PENDING_INDEX)
+    width = max((len(table.columns) for table in schema.tables), default=0)
+    for name in ("_switchback_log", "_switchback_pending"):
+        for place in range(_width(db, name), width):
+            db.execute(f'ALTER TABLE main.{quote(name)} ADD COLUMN "c{place + 1}"')
+    return made
+
+
+def _width(db: sqlite3.Connection, name: str) -> int:
+    own = _TABLES[name].count(",") + 1
+    return len(db.execute(f"PRAGMA main.table_info({quote(name)})").fetchall()) - own
+
+
+def _make_triggers(db: sqlite3.Connection, schema: Schema) -> tuple[list[str], list[str]]:
+    """Drop the triggers that are wrong or of no use, make those that are missing."""
+    tables = list(_current(db, schema))
+    before = {table.name: _compile_errors(db, table) for table in tables}
+    groups = {table.name: dict(_expected(db, table)) for table in tables}
+    wanted = {name: sql for group in groups.values() for name, sql in group.items()}
+    late = {name for table in tables if _is_overtaken(db, table) for name in groups[table.name]}
+    dropped = [name for name, sql in _own_triggers(db) if wanted.get(name) != sql or name in late]
+    for name in dropped:
+        db.execute(f"DROP TRIGGER main.{quote(name)}")
+    kept = {name for name, _ in _own_triggers(db)}
+    created = [name for name in wanted if name not in kept]
+    for name in created:
+        db.execute(wanted[name])
+    for table in tables:
+        _check_compiles(db, table, before[table.name])
+    return created, dropped
+
+
+def _expected(db: sqlite3.Connection, table: Table) -> list[tuple[str, str]]:
+    """Name and text of each trigger that the table must have."""
+    return [(_name_of(sql), sql) for sql in trigger_sql(table, _table_id(db, table))]
+
+
+def _name_of(sql: str) -> str:
+    return ddl.tokens(sql[:200])[2].name
+
+
+def _table_id(db: sqlite3.Connection, table: Table) -> int:
+    """The number of that table in this shape; a new one where there is none."""
+    known = [number for number, shape in table_ids(db).items() if shape == (table.name, table.names)]
+    if known:
+        return known[-1]
+    sql = "INSERT INTO _switchback_tables (name, columns) VALUES (?, ?)"
+    number = db.execute(sql, (table.name, json.dumps(table.names))).lastrowid
+    assert number is not None
+    return number
+
+
+def _own_triggers(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, ?) = ? ORDER BY rowid"
+    return db.execute(sql, (len(OWN), OWN)).fetchall()
+
+
+def _check_triggers(db: sqlite3.Connection, table: Table) -> list[str]:
+    known = [number for number, shape in table_ids(db).items() if shape == (table.name, table.names)]
+    if not known:
+        return [f"table {table.name} is not captured in this shape"]
+    there = dict(_own_triggers(db))
+    expected = {_name_of(sql): sql for sql in trigger_sql(table, known[-1])}
+    found = []
+    if any(name not in there for name in expected):
+        found.append(f"table {table.name} has lost its triggers")
+    elif any(there[name] != sql for name, sql in expected.items()):
+        found.append(f"table {table.name} has outdated triggers")
+    if _is_overtaken(db, table):
+        found.append(f"table {table.name} has a new trigger with RAISE(IGNORE) that hides changes from capture")
+    return found
+
+
+def _is_overtaken(db: sqlite3.Connection, table: Table) -> bool:
+    """Whether a RAISE(IGNORE), which ends all triggers that are still to run, would run before our triggers do.
+
+    SQLite runs the youngest trigger first.
+    """
+    sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(?) ORDER BY rowid"
+    ours_seen = False
+    for name, text in db.execute(sql, (table.name,)):
+        ours_seen = ours_seen or name.startswith(OWN)
+        if ours_seen and not name.startswith(OWN) and ddl.raises_ignore(text):
+            return True
+    return False
+
+
+def _compile_errors(db: sqlite3.Connection, table: Table) -> set[str]:
+    """What SQLite says to an INSERT, UPDATE and DELETE that it compiles, triggers and all, and does not run."""
+    column = next(c.name for c in table.columns if not c.generated and c.name in _own_columns(table))
+    name = quote(table.name)
+    errors = set()
+    for sql in (
+        f"INSERT INTO main.{name} DEFAULT VALUES",
+        f"UPDATE main.{name} SET {quote(column)} = NULL",
+        f"DELETE FROM main.{name}",
+    ):
+        try:
+            db.execute(f"EXPLAIN {sql}").close()
+        except sqlite3.Error as error:
+            errors.add(str(error))
+    return errors
+
+
+def _own_columns(table: Table) -> tuple[str, ...]:
+    return table.names[1:] if table.key_kind == "rowid" else table.names
+
+
+def _check_compiles(db: sqlite3.Connection, table: Table, before: set[str]) -> None:
+    """Nothing that SQLite compiled without our triggers may fail with them."""
+    new = _compile_errors(db, table) - before
+    if new:
+        what = f"capture triggers would break the application's statements: {'; '.join(sorted(new))}"
+        raise Stop(what, where=f"table {table.name}", remedy="Leave the table out with `exclude`, and report this")

@@ -1,0 +1,25 @@
+"""Switchback's own notes inside the source: a few texts by key, kept in ``_switchback_state``.
+
+Keys in use: ``format``, ``incarnation``, ``stream`` (written at installation) and whatever the capture
+keeps (``lease``, ``checkpoint``).  Both functions run in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+_EXISTS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_switchback_state'"
+_READ = "SELECT key, value FROM _switchback_state"
+_WRITE = "REPLACE INTO _switchback_state (key, value) VALUES (?, ?)"
+
+
+def read_state(db: sqlite3.Connection) -> dict[str, str]:
+    """All notes; empty where capture is not installed."""
+    if db.execute(_EXISTS).fetchone() is None:
+        return {}
+    return dict(db.execute(_READ).fetchall())
+
+
+def write_state(db: sqlite3.Connection, **items: str) -> None:
+    """Add or replace notes."""
+    db.executemany(_WRITE, items.items())
