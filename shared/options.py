@@ -47,7 +47,7 @@ def _off(given: object) -> object:
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Pairs = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_pairs)]
-Port = Annotated[int | None, NoDecode, BeforeValidator(_off), Field(ge=0, le=65535)]
+Port = Annotated[Annotated[int, Field(ge=0, le=65535)] | None, NoDecode, BeforeValidator(_off)]
 Count = Annotated[int, Field(ge=1)]
 
 

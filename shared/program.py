@@ -118,8 +118,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=product_version())
     for setting in all_settings():
-        text = (setting.field.description or "").replace("%", "%%")
-        parser.add_argument(setting.flag, dest=setting.name, metavar="VALUE", help=text)
+        parser.add_argument(setting.flag, dest=setting.name, metavar="VALUE", help=setting.help)
     return parser
 
 

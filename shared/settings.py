@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -49,6 +49,19 @@ class Setting(NamedTuple):
         """``SWITCHBACK_CHUNK_ROWS``."""
         return PREFIX + self.name.upper()
 
+    @property
+    def choices(self) -> list[str]:
+        """The words that it may be, if it is one of some words."""
+        return [choice for choice in get_args(self.field.annotation) if isinstance(choice, str)]
+
+    @property
+    def help(self) -> str:
+        """What it is for, the words to choose from, and the default."""
+        choices = f": {', '.join(self.choices)}" if self.choices else ""
+        default = self.field.default
+        shown = f" [{default}]" if isinstance(default, str | int | float) and default != "" else ""
+        return f"{self.field.description}{choices}{shown}"
+
 
 def all_settings() -> Iterator[Setting]:
     """Every setting, in the order in which they are documented."""
@@ -71,8 +84,8 @@ def load_settings(
     _refuse_unknown_variables(os.environ)
     given = _nested({name: value for name, value in overrides.items() if value is not None})
     settings = _build(given, _read_file(config))
-    if not settings.stream:
-        needs = ("stream", *needs)
+    if not settings.stream and "stream" not in needs:
+        needs = ("source", *needs)  # which the stream's name would follow from
     for name in needs:
         _require(settings, name)
     return _with_passwords(settings)

@@ -1,0 +1,179 @@
+"""The operator's program ``switchback``: its commands, and how each error becomes one line.
+
+Exit codes: 0 all is well; 1 a check or a verification found something; 2 wrong words, settings or
+files; 3 the stream must not simply go on.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.live import Live
+
+from operations.flags import with_settings
+from operations.screen import complain, out, say, say_json
+from shared.errors import BadInput, SwitchbackError
+from shared.metrics import product_version
+from shared.settings import Settings
+
+_WATCH_SECONDS = 1.0
+
+Json = Annotated[bool, typer.Option("--json", help="JSON instead of text")]
+
+app = typer.Typer(
+    name="switchback",
+    help="Live migration from SQLite to PostgreSQL through an event log.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+log = typer.Typer(help="Look into the event log.", no_args_is_help=True)
+app.add_typer(log, name="log")
+
+
+def main() -> NoReturn:
+    """Run the program; an error that is ours becomes one line on standard error."""
+    try:
+        app(prog_name="switchback")
+    except SwitchbackError as error:
+        complain(str(error))
+        raise SystemExit(error.exit_code) from None
+    except BrokenPipeError:  # somebody's `head` has seen enough
+        raise SystemExit(1) from None
+    raise SystemExit(0)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="the file to write")] = Path("switchback.toml"),
+    source: Annotated[str | None, typer.Option(help="the SQLite database file")] = None,
+    target: Annotated[str | None, typer.Option(help="the PostgreSQL database")] = None,
+) -> None:
+    """Write a settings file with every setting explained."""
+    from operations.init import write_settings  # noqa: PLC0415  (each command loads what it needs)
+
+    values = {name: value for name, value in (("source", source), ("target", target)) if value}
+    write_settings(path, values)
+    say(f"{path} is written. Fill in source and target, then run: switchback check")
+
+
+@app.command()
+@with_settings("source", every=True)
+def check(settings: Settings, *, json: Json = False) -> None:
+    """Look whether a migration can begin: the source, the target, the log."""
+    from operations.preflight import exit_code, run_checks  # noqa: PLC0415
+    from operations.preflight_source import source_checks  # noqa: PLC0415
+    from operations.preflight_target import log_checks, target_checks  # noqa: PLC0415
+    from operations.preflight_view import show_results, verdict  # noqa: PLC0415
+
+    results = run_checks([*source_checks(settings), *target_checks(settings), *log_checks(settings)])
+    if json:
+        say_json(results)
+    else:
+        out.print(show_results(results))
+        say(f"\n{verdict(results)}")
+    raise typer.Exit(exit_code(results))
+
+
+@app.command()
+@with_settings("source", "target", every=True)
+def run(
+    settings: Settings,
+    *,
+    until_synced: Annotated[
+        bool, typer.Option("--until-synced", help="end as soon as everything is copied and no change is waiting")
+    ] = False,
+) -> None:
+    """Copy and keep in step: capture and sink under one supervisor, until Ctrl-C."""
+    from operations.run import run as run_both  # noqa: PLC0415
+
+    raise typer.Exit(run_both(settings, until_synced=until_synced))
+
+
+@app.command()
+@with_settings()
+def status(
+    settings: Settings,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="again each second, until Ctrl-C")] = False,
+    json: Json = False,
+) -> None:
+    """Say how the migration stands; it may run or not."""
+    from operations.status import Watch, look_once  # noqa: PLC0415
+    from operations.status_view import show_status  # noqa: PLC0415
+
+    if not watch:
+        found = look_once(settings)
+        say_json(found) if json else out.print(show_status(found))
+        return
+    with closing(Watch(settings)) as looker:
+        if json:
+            _repeat(lambda: say_json(looker.look()))
+        with Live(console=out, auto_refresh=False) as live:
+            _repeat(lambda: live.update(show_status(looker.look()), refresh=True))
+
+
+@log.command("show")
+@with_settings()
+def log_show(
+    settings: Settings,
+    *,
+    start: Annotated[int, typer.Option("--from", metavar="N", help="the first group's number", min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """List the groups of the log; records that do not count are marked, with the reason."""
+    from operations.show import show_log  # noqa: PLC0415
+
+    show_log(settings, start, json=json)
+
+
+@app.command()
+@with_settings("source")
+def uninstall(
+    settings: Settings,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="also the stream's notes in PostgreSQL, its embedded log and its state files")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+) -> None:
+    """Take Switchback's own triggers and tables out of the source again; your tables stay as they are."""
+    from operations.uninstall import plan_uninstall, refuse_while_running  # noqa: PLC0415
+    from operations.uninstall import uninstall as remove  # noqa: PLC0415
+
+    refuse_while_running(settings)
+    planned = plan_uninstall(settings, everything=everything)
+    if not planned:
+        say("Nothing of Switchback's is there.")
+        return
+    for what in planned:
+        say(f"  {what}")
+    if not yes and not typer.confirm("Remove these?"):
+        raise BadInput("nothing was removed")
+    for what in remove(settings, everything=everything):
+        say(f"removed {what}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    say(product_version())
+
+
+def _repeat(show: object) -> NoReturn:
+    assert callable(show)
+    try:
+        while True:
+            show()
+            time.sleep(_WATCH_SECONDS)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+if __name__ == "__main__":
+    main()

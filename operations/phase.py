@@ -1,0 +1,151 @@
+"""What a stream's facts amount to: the phase that it is in, and one sentence for whoever was woken up.  Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from operations.wording import count, duration
+
+Phase = Literal["unknown", "not installed", "starting", "copying", "finishing", "in step", "behind", "stopped"]
+DaemonState = Literal["never", "running", "waiting", "stopped", "killed"]
+
+_IN_STEP_SECONDS = 2.0
+
+
+class SourceStatus(Struct):
+    """The SQLite side; sizes in bytes, ``seq`` is the last change committed."""
+
+    path: str = ""
+    file_bytes: int = 0
+    wal_bytes: int = 0
+    installed: bool = False
+    incarnation: str = ""
+    seq: int = 0
+    changelog_rows: int = 0
+    error: str = ""
+
+
+class LogStatus(Struct):
+    """The log's bounds: the first offset kept and the next one."""
+
+    url: str = ""
+    first: int = 0
+    end: int = 0
+    error: str = ""
+
+
+class LedgerStatus(Struct):
+    """The PostgreSQL side: the last group applied, and how long ago that was."""
+
+    exists: bool = False
+    incarnation: str = ""
+    lease: int = 0
+    number: int = 0
+    log_offset: int = -1
+    epoch: int = 0
+    seq: int = 0
+    copied: bool = False
+    age_seconds: float = 0.0
+    error: str = ""
+
+
+class TableStatus(Struct):
+    """A table's snapshot; ``total`` is an estimate until it is done."""
+
+    name: str
+    rows: int
+    total: int
+    done: bool
+
+
+class DaemonStatus(Struct):
+    """A daemon on this machine; ``since`` is Unix time, ``reason`` why it waits or has ended."""
+
+    name: str
+    state: DaemonState = "never"
+    pid: int = 0
+    since: float = 0.0
+    metrics: str = ""
+    reason: str = ""
+    exit_code: int | None = None
+
+
+class Status(Struct):
+    """Everything ``switchback status --json`` says."""
+
+    stream: str
+    source: SourceStatus
+    log: LogStatus
+    ledger: LedgerStatus
+    tables: list[TableStatus]
+    daemons: list[DaemonStatus]
+    lag_changes: int | None = None
+    lag_seconds: float | None = None
+    trouble: str = ""  # why the replica stands still, in the sink's own words
+    phase: Phase = "unknown"
+    summary: str = ""
+
+    @property
+    def synced(self) -> bool:
+        """The snapshot is whole and every change that was committed before the look is applied."""
+        return self.ledger.copied and self.lag_changes == 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of the snapshot in PostgreSQL."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def total(self) -> int:
+        """Rows that the snapshot will have, as far as is known."""
+        return sum(table.total for table in self.tables)
+
+
+def summarise(status: Status) -> tuple[Phase, str]:
+    """The phase, and what to know about it in one sentence."""
+    phase, summary = _progress(status)
+    ended = [daemon for daemon in status.daemons if daemon.state in {"stopped", "killed"}]
+    failed = [daemon for daemon in ended if daemon.state == "killed" or daemon.exit_code]
+    if failed:
+        reasons = "; ".join(f"{daemon.name} ended: {daemon.reason}" for daemon in failed)
+        return "stopped", f"{reasons} ({summary})"
+    if ended and phase != "not installed":
+        names = " and ".join(daemon.name for daemon in ended)
+        return "stopped", f"{names} ended as asked; switchback run goes on ({summary})"
+    waiting = [f"{daemon.name} waits: {daemon.reason}" for daemon in status.daemons if daemon.state == "waiting"]
+    if status.trouble and not any(daemon.name == "sink" and daemon.state != "never" for daemon in status.daemons):
+        return "stopped", f"sink ended: {status.trouble} ({summary})"
+    return phase, "; ".join([summary, *waiting])
+
+
+def _progress(status: Status) -> tuple[Phase, str]:
+    source, ledger = status.source, status.ledger
+    if ledger.error:
+        return "unknown", f"the ledger cannot be read: {ledger.error}"
+    if source.installed and ledger.incarnation not in {"", source.incarnation}:
+        return "stopped", "the replica was copied from another source, or from before an uninstall"
+    if not ledger.exists or not ledger.number:
+        if source.error:
+            return "unknown", f"nothing is in the replica, and the source cannot be read: {source.error}"
+        return ("starting", "nothing is copied yet") if source.installed else ("not installed", "nothing has begun")
+    if not ledger.copied:
+        return _copying(status)
+    if status.lag_changes is None:
+        return (
+            "unknown",
+            f"the snapshot is whole; the lag is not known, since the source cannot be read: {source.error}",
+        )
+    if not status.lag_changes:
+        return "in step", "every change is applied"
+    lag = f"{count(status.lag_changes)} changes, {duration(status.lag_seconds or 0.0)} behind"
+    return ("in step" if (status.lag_seconds or 0.0) <= _IN_STEP_SECONDS else "behind"), lag
+
+
+def _copying(status: Status) -> tuple[Phase, str]:
+    if status.tables and all(table.done for table in status.tables):
+        return "finishing", "all rows are copied; foreign keys are being made"
+    known = status.total >= status.rows and status.total
+    of = f" of about {count(status.total)}" if known else ""
+    return "copying", f"{count(status.rows)}{of} rows copied"

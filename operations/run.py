@@ -1,0 +1,95 @@
+"""``switchback run``: both daemons under one supervisor, and what there is to see of them.
+
+Exit codes: 0 stopped as asked, or in step with ``--until-synced``; else that of the daemon which will
+not be started again.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from contextlib import closing
+from types import FrameType
+
+from operations.daemon import Daemon
+from operations.run_display import Display, LiveDisplay, PlainDisplay
+from operations.screen import complain, out
+from operations.status import DAEMONS, Watch
+from shared.errors import BadInput
+from shared.presence import is_running
+from shared.settings import Settings
+
+_TICK_SECONDS = 0.1
+_LOOK_SECONDS = 0.5
+_STOP_SECONDS = 30.0
+
+
+def run(settings: Settings, *, until_synced: bool) -> int:
+    """Run until stopped, until a daemon gives up, or until in step; the exit code."""
+    for name in DAEMONS:
+        if is_running(settings.state_dir, settings.stream, name):
+            remedy = "See switchback status; stop it first"
+            raise BadInput(f"{name} is running already", where=f"stream {settings.stream}", remedy=remedy)
+    stop = _stop_on_signals()
+    live = out.is_terminal
+    display: Display = LiveDisplay() if live else PlainDisplay()
+    quiet = {"SWITCHBACK_LOG_LEVEL": "warning"} if live and settings.log_level == "info" else {}
+    daemons = [Daemon(name, settings, display.message, **quiet) for name in DAEMONS]
+    synced = threading.Event()
+    with display:
+        looker = threading.Thread(target=_look, args=(settings, display, stop, synced), daemon=True)
+        looker.start()
+        try:
+            code = _supervise(daemons, stop, synced if until_synced else threading.Event())
+        finally:
+            stop.set()
+            _stop(daemons)
+            looker.join(_LOOK_SECONDS)
+    for daemon in daemons:
+        if daemon.exit_code is not None:
+            complain(f"{daemon.name}: {daemon.last_words or f'ended with exit code {daemon.exit_code}'}")
+    return code
+
+
+def _supervise(daemons: list[Daemon], stop: threading.Event, synced: threading.Event) -> int:
+    for daemon in daemons:
+        daemon.start()
+    while not (stop.wait(_TICK_SECONDS) or synced.is_set()):
+        for daemon in daemons:
+            daemon.tend()
+            if daemon.exit_code is not None:
+                return daemon.exit_code
+    return 0
+
+
+def _look(settings: Settings, display: Display, stop: threading.Event, synced: threading.Event) -> None:
+    """Runs beside the supervisor, because a server that is away makes a look take long."""
+    with closing(Watch(settings)) as watch:
+        while not stop.wait(_LOOK_SECONDS):
+            status = watch.look()
+            if not stop.is_set():
+                display.update(status)
+            if status.synced:
+                synced.set()
+
+
+def _stop(daemons: list[Daemon]) -> None:
+    for daemon in daemons:
+        daemon.ask_to_stop()
+    for daemon in daemons:
+        daemon.wait(_STOP_SECONDS)
+
+
+def _stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set; a second one ends this process, and with it the daemons, at once."""
+    stop = threading.Event()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        sys.stderr.write("\nswitchback: stopping\n")
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return stop

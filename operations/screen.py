@@ -1,0 +1,48 @@
+"""How the operator's program speaks: one console for answers, one for errors, and JSON where asked for."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from shared.redaction import redact
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+STYLES = {
+    "ok": "green",
+    "note": "cyan",
+    "warn": "yellow",
+    "refuse": "bold red",
+    "could not run": "magenta",
+}
+
+
+def say(text: str, style: str = "") -> None:
+    """One line on standard output; markup in it means nothing."""
+    out.print(Text(redact(text), style=style), soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    err.print(Text(f"switchback: {redact(text)}", style="red" if err.is_terminal else ""), soft_wrap=True)
+
+
+def say_json(value: Any) -> None:  # noqa: ANN401  (whatever msgspec can write)
+    """One JSON document on a line of its own."""
+    sys.stdout.write(redact(msgspec.json.encode(value).decode()) + "\n")
+    sys.stdout.flush()
+
+
+def grid(*headings: str) -> Table:
+    """A plain table that stays readable in a narrow window and in a pipe."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table

@@ -1,0 +1,202 @@
+"""What is known of a stream right now, read from where it is kept: the source, the log, the ledger.
+
+Nothing is written and nothing is created; a part that cannot be reached is named, and the rest still
+tells.  Whether the daemons run is known for this machine only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+from msgspec import Struct, structs
+
+from operations.phase import (
+    DaemonState,
+    DaemonStatus,
+    LedgerStatus,
+    LogStatus,
+    SourceStatus,
+    Status,
+    TableStatus,
+    summarise,
+)
+from shared.errors import SwitchbackError
+from shared.log.contract import LogBackend
+from shared.log.opening import open_log
+from shared.postgres.connection import connect as connect_postgres
+from shared.postgres.connection import translated as postgres_errors
+from shared.postgres.ledger import read_copied, read_ledger
+from shared.presence import is_running, read_presence
+from shared.reports import POSTGRES, read_report
+from shared.settings import Settings
+from shared.sqlite.connection import connect as connect_sqlite
+from shared.sqlite.connection import reading
+from shared.sqlite.connection import translated as sqlite_errors
+from shared.sqlite.state import read_state
+
+DAEMONS = ("capture", "sink")
+
+_SPAN = "SELECT min(seq), max(seq) FROM _switchback_log"
+_OLDEST = "SELECT ms FROM _switchback_log WHERE seq > ? ORDER BY seq LIMIT 1"
+
+
+class _Copy(Struct):
+    """What the checkpoint in the source says of a table's snapshot."""
+
+    total: int = 0
+
+
+class _Checkpoint(Struct):
+    tables: dict[str, _Copy] = {}
+
+
+class Watch:
+    """Looks at one stream again and again over the same connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._source: sqlite3.Connection | None = None
+        self._target: psycopg.Connection[Any] | None = None
+        self._log: LogBackend | None = None
+        self._totals: dict[str, int] = {}
+
+    def look(self) -> Status:
+        """The stream's status; never raises for what it looks at."""
+        ledger, copied = self._look_at_target()  # before the source: so that the lag is never too small
+        source, lag_seconds = self._look_at_source(ledger.seq)
+        tables = [
+            TableStatus(name, rows, max(rows, self._totals.get(name, 0)) if not done else rows, done)
+            for name, (rows, done) in copied.items()
+        ]
+        log, trouble = self._look_at_log()
+        status = Status(
+            stream=self._settings.stream,
+            source=source,
+            log=log,
+            ledger=ledger,
+            tables=tables,
+            daemons=[daemon_status(self._settings, name) for name in DAEMONS],
+            lag_changes=max(0, source.seq - ledger.seq) if source.installed and ledger.exists else None,
+            lag_seconds=lag_seconds if source.installed and ledger.exists else None,
+            trouble=trouble,
+        )
+        phase, summary = summarise(status)
+        return structs.replace(status, phase=phase, summary=summary)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        for part in (self._source, self._target, self._log):
+            if part is not None:
+                part.close()
+        self._source = self._target = self._log = None
+
+    def _look_at_target(self) -> tuple[LedgerStatus, dict[str, tuple[int, bool]]]:
+        dsn = self._settings.target.get_secret_value()
+        if not dsn:
+            return LedgerStatus(error="no target given"), {}
+        try:
+            if self._target is None or self._target.closed:
+                self._target = connect_postgres(dsn, application_name="switchback-status")
+            with postgres_errors(where="the target's ledger"):
+                return _read_target(self._target, self._settings.stream)
+        except SwitchbackError as error:
+            if self._target is not None:
+                self._target.close()
+                self._target = None
+            return LedgerStatus(error=str(error)), {}
+
+    def _look_at_source(self, applied: int) -> tuple[SourceStatus, float | None]:
+        path = self._settings.source
+        if path == Path():
+            return SourceStatus(error="no source given"), None
+        try:
+            if self._source is None:
+                self._source = connect_sqlite(path, readonly=True, busy_seconds=2.0)
+            with sqlite_errors(path), reading(self._source):
+                return self._read_source(self._source, path, applied)
+        except SwitchbackError as error:
+            if self._source is not None:
+                self._source.close()
+                self._source = None
+            return SourceStatus(path=str(path), error=str(error)), None
+
+    def _read_source(self, db: sqlite3.Connection, path: Path, applied: int) -> tuple[SourceStatus, float]:
+        wal = path.with_name(path.name + "-wal")
+        status = SourceStatus(str(path), path.stat().st_size, wal.stat().st_size if wal.exists() else 0)
+        state = read_state(db)
+        if not state:
+            return status, 0.0
+        self._totals = _totals(state.get("checkpoint"))
+        lowest, highest = db.execute(_SPAN).fetchone()
+        oldest = db.execute(_OLDEST, (applied,)).fetchone()
+        status.installed, status.incarnation = True, state.get("incarnation", "")
+        status.seq = highest or 0
+        status.changelog_rows = highest - lowest + 1 if highest else 0
+        return status, max(0.0, time.time() - oldest[0] / 1000) if oldest else 0.0
+
+    def _look_at_log(self) -> tuple[LogStatus, str]:
+        url = self._settings.log
+        if url.startswith("embedded:") and not Path(url.removeprefix("embedded:")).exists():
+            return LogStatus(url, error="not there yet"), ""
+        try:
+            if self._log is None:
+                self._log = open_log(url, self._settings.stream)
+            first, end = self._log.spine.bounds()
+            return LogStatus(url, first, end), read_report(self._log, POSTGRES).trouble
+        except SwitchbackError as error:
+            self._log = None
+            return LogStatus(url, error=str(error)), ""
+
+
+def daemon_status(settings: Settings, name: str) -> DaemonStatus:
+    """What its note says, and whether it lives."""
+    note = read_presence(settings.state_dir, settings.stream, name)
+    if note is None:
+        return DaemonStatus(name)
+    metrics = f"http://{note.bind}:{note.port}/metrics" if note.port else ""
+    if is_running(settings.state_dir, settings.stream, name):
+        state: DaemonState = "waiting" if note.trouble else "running"
+        return DaemonStatus(name, state, note.pid, note.started, metrics, note.trouble)
+    if note.ended is None:
+        return DaemonStatus(name, "killed", since=note.started, reason="it was killed, or the machine went down")
+    return DaemonStatus(name, "stopped", since=note.ended, reason=note.error, exit_code=note.exit_code)
+
+
+def look_once(settings: Settings) -> Status:
+    """The status of this moment."""
+    with closing(Watch(settings)) as watch:
+        return watch.look()
+
+
+def _read_target(db: psycopg.Connection[Any], stream: str) -> tuple[LedgerStatus, dict[str, tuple[int, bool]]]:
+    row = read_ledger(db, stream)
+    if row is None:
+        return LedgerStatus(), {}
+    status = LedgerStatus(
+        exists=True,
+        incarnation=row.incarnation,
+        lease=row.lease,
+        number=row.number,
+        log_offset=row.log_offset,
+        epoch=row.epoch,
+        seq=row.seq,
+        copied=row.copied,
+        age_seconds=max(0.0, (row.now - row.applied_at).total_seconds()),
+    )
+    return status, read_copied(db, stream)
+
+
+def _totals(checkpoint: str | None) -> dict[str, int]:
+    if not checkpoint:
+        return {}
+    try:
+        tables = msgspec.json.decode(checkpoint, type=_Checkpoint).tables
+    except msgspec.DecodeError:
+        return {}
+    return {name: table.total for name, table in tables.items()}

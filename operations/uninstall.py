@@ -1,0 +1,129 @@
+"""``switchback uninstall``: takes our own objects away, and nothing else.
+
+From the source always; with ``everything`` also what the stream keeps in PostgreSQL (its rows in the
+schema ``switchback``, and the schema with its last stream), its embedded log and its notes, so that the
+same stream can begin anew.  The application's tables stay as they are on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from shared.errors import BadInput
+from shared.postgres.connection import connect as connect_postgres
+from shared.postgres.connection import translated as postgres_errors
+from shared.postgres.ledger import exists
+from shared.presence import is_running
+from shared.settings import Settings
+from shared.sqlite.catalog import OWN
+from shared.sqlite.connection import connect as connect_sqlite
+from shared.sqlite.connection import translated as sqlite_errors
+from shared.sqlite.installation import uninstall as uninstall_capture
+
+_OURS = """
+SELECT type, name FROM sqlite_master
+ WHERE name LIKE ? ESCAPE '\\' AND type IN ('trigger', 'table') ORDER BY type DESC, name
+"""
+_TABLES = """
+SELECT table_name FROM information_schema.columns
+ WHERE table_schema = 'switchback' AND column_name = 'stream' ORDER BY 1
+"""
+_STREAMS = "SELECT stream FROM switchback.ledger"
+_NOTES = ("capture.json", "capture.running", "capture.tmp", "capture.lock", "sink.json", "sink.running", "sink.tmp")
+
+
+def refuse_while_running(settings: Settings) -> None:
+    """BadInput while a daemon of this stream runs on this machine."""
+    for name in ("capture", "sink"):
+        if is_running(settings.state_dir, settings.stream, name):
+            raise BadInput(f"{name} is running", where=f"stream {settings.stream}", remedy="Stop it first")
+
+
+def plan_uninstall(settings: Settings, *, everything: bool) -> list[str]:
+    """What would be removed, in words."""
+    found = [f"SQLite: {kind} {name}" for kind, name in _in_source(settings)]
+    if everything:
+        found += [f"PostgreSQL: {what}" for what in _in_target(settings)]
+        found += [f"file {path}" for path in _files(settings)]
+    return found
+
+
+def uninstall(settings: Settings, *, everything: bool) -> list[str]:
+    """Remove it; returns what was removed, in words."""
+    path = settings.source
+    planned = _in_target(settings) if everything else []  # before anything is removed: an error here removes nothing
+    with closing(connect_sqlite(path, busy_seconds=settings.busy_seconds)) as db, sqlite_errors(path):
+        removed = [f"SQLite: {name}" for name in uninstall_capture(db)]
+    if everything:
+        _forget_in_target(settings)
+        removed += [f"PostgreSQL: {what}" for what in planned]
+        removed += [f"file {path}" for path in _remove_files(settings)]
+    return removed
+
+
+def _in_source(settings: Settings) -> list[tuple[str, str]]:
+    path = settings.source
+    pattern = OWN.replace("_", "\\_") + "%"
+    with closing(connect_sqlite(path, readonly=True, busy_seconds=settings.busy_seconds)) as db, sqlite_errors(path):
+        return db.execute(_OURS, (pattern,)).fetchall()
+
+
+def _in_target(settings: Settings) -> list[str]:
+    with _target(settings) as db:
+        if db is None or not exists(db):
+            return []
+        streams = {name for (name,) in db.execute(_STREAMS)}
+    if streams <= {settings.stream}:
+        return ["schema switchback"]
+    return [f"the rows of stream {settings.stream} in schema switchback"] if settings.stream in streams else []
+
+
+def _forget_in_target(settings: Settings) -> None:
+    with _target(settings) as db:
+        if db is None or not exists(db):
+            return
+        tables = [sql.Identifier("switchback", name) for (name,) in db.execute(_TABLES)]
+        for table in tables:
+            db.execute(sql.SQL("DELETE FROM {} WHERE stream = %s").format(table), (settings.stream,))
+        if db.execute(_STREAMS).fetchone() is None:
+            db.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(tables)))
+            db.execute("DROP SCHEMA switchback")
+
+
+@contextmanager
+def _target(settings: Settings) -> Iterator[psycopg.Connection[Any] | None]:
+    """A transaction on the target, or None where there is no target."""
+    dsn = settings.target.get_secret_value()
+    if not dsn:
+        yield None
+        return
+    with (
+        closing(connect_postgres(dsn, application_name="switchback-uninstall")) as db,
+        postgres_errors(where="the target"),
+        db.transaction(),
+    ):
+        yield db
+
+
+def _files(settings: Settings) -> Iterator[Path]:
+    """The embedded log with what SQLite keeps beside it, and the daemons' notes."""
+    if settings.log.startswith("embedded:"):
+        log = Path(settings.log.removeprefix("embedded:"))
+        yield from (path for end in ("", "-wal", "-shm") if (path := log.with_name(log.name + end)).exists())
+    notes = (settings.state_dir / f"{settings.stream}.{ending}" for ending in _NOTES)
+    yield from (path for path in notes if path.exists())
+
+
+def _remove_files(settings: Settings) -> Iterator[Path]:
+    for path in list(dict.fromkeys(_files(settings))):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise BadInput(f"the file cannot be removed: {error.strerror}", where=str(path)) from error
+        yield path
