@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from rich.markup import escape
 
 from shared.settings import Setting, all_settings, load_settings
 
@@ -49,13 +50,13 @@ def with_settings(*needs: str, every: bool = False) -> Callable[[Callable[..., N
 
 
 def _parameters(*, every: bool) -> Iterator[inspect.Parameter]:
-    config = typer.Option("--config", metavar="FILE", help="settings file \\[./switchback.toml]")
+    config = typer.Option("--config", metavar="FILE", help=escape("settings file [./switchback.toml]"))
     yield _parameter("config", Annotated[Path | None, config])
     for setting in all_settings():
         option = typer.Option(
             setting.flag,
             metavar="VALUE",
-            help=setting.help,
+            help=escape(setting.help),
             hidden=not every and setting.name not in WHERE,
             rich_help_panel=_panel(setting),
         )
