@@ -123,11 +123,11 @@ class Relay:
         chunk, high = self._source.chunk(table, done.after)
         reached("snapshot-read")
         self._publish_changes(high)
-        rows = done.rows + len(chunk.rows)
+        rows = done.rows + chunk.rows
         meta = {"table": table, "after": chunk.after, "done": chunk.done, "rows": rows, "total": self._total(table, rows)}
-        self._append("snapshot", wire.encode_rows(table, chunk.rows), self.progress.seq, meta)
+        self._append("snapshot", iter(chunk.pieces), self.progress.seq, meta)
         reached("snapshot-appended")
-        self._observe(Published("snapshot", table, 0, len(chunk.rows), 0))
+        self._observe(Published("snapshot", table, 0, chunk.rows, 0))
         return True
 
     def _next_table(self) -> str | None:

@@ -1,7 +1,7 @@
 """A table read chunk by chunk in the order of its rowid or key, each chunk in one short transaction.
 
-Each read also takes the change log's highest seq, so the chunk has an exact place in the history:
-behind all changes up to there.
+Rows are encoded batch by batch while they are read, so that a chunk ends where its bytes are enough and
+wide rows do not fill the memory.  A batch is as many rows as fit a frame, going by the batch before it.
 """
 
 from __future__ import annotations
@@ -13,23 +13,28 @@ from typing import Any
 
 import msgspec
 
-from shared.groups import Value
-from shared.sqlite.connection import fetch_rows, quote
+from shared import wire
+from shared.sqlite.connection import decoding, quote
 from shared.tables import ROWID, Table
 
+CHUNK_BYTES = 8_000_000
+_FIRST_BATCH = 200
+_COUNTED = 300_000
+_BATCH_BYTES = wire.FRAME_BYTES * 9 // 10
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows in the order of the table's columns; ``after`` is the cursor for the next chunk."""
+    """Encoded pieces of rows in the order of the table's columns; ``after`` is the cursor for the next chunk."""
 
-    rows: list[tuple[Value, ...]]
+    pieces: list[bytes]
+    rows: int
     after: str
     done: bool
 
 
 class TableReader:
-    """Reads one table; ``cursor`` texts are hex of the MessagePack of the last row's rowid or key."""
+    """Reads one table; cursors are the hex of the MessagePack of the last row's rowid or key."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -37,44 +42,61 @@ class TableReader:
         order = [table.rowid_name] if by_rowid else [quote(name) for name in table.key]
         columns = [table.rowid_name if c.name == ROWID else quote(c.name) for c in table.columns]
         self._places = self._cursor_places(by_rowid=by_rowid)
-        extra = [] if self._places else [table.rowid_name]
-        self._extra = len(extra)
-        select = f"SELECT {', '.join(columns + extra)} FROM {quote(table.name)}"  # noqa: S608
+        self._extra = not self._places
+        if self._extra:
+            columns.append(table.rowid_name)
+        select = f"SELECT {', '.join(columns)} FROM {quote(table.name)}"  # noqa: S608
         tail = f" ORDER BY {', '.join(order)} LIMIT ?"
         marks = ", ".join("?" * len(order))
+        behind = f"{order[0]} > ?" if len(order) == 1 else f"({', '.join(order)}) > ({marks})"
         self._first = select + tail
-        self._next = f"{select} WHERE ({', '.join(order)}) > ({marks}){tail}"
-        if len(order) == 1:
-            self._next = f"{select} WHERE {order[0]} > ?{tail}"
+        self._next = f"{select} WHERE {behind}{tail}"
+        self._batch = _FIRST_BATCH
 
     def _cursor_places(self, *, by_rowid: bool) -> tuple[int, ...]:
         """Where the cursor's values stand in a row image; empty where the rowid must be read besides."""
         if not by_rowid:
             return self._table.key_places
-        for name in (ROWID, self._table.identity):
-            if name in self._table.names:
-                return (self._table.names.index(name),)
-        return ()
+        names = self._table.names
+        return tuple(names.index(name) for name in (ROWID, self._table.identity) if name in names)[:1]
 
     def read(self, db: sqlite3.Connection, after: str, limit: int) -> Chunk:
         """The rows behind that cursor, at most ``limit``; runs in the caller's transaction."""
-        if after:
-            cursor = msgspec.msgpack.decode(bytes.fromhex(after))
-            rows = fetch_rows(db, self._next, (*cursor, limit))
-        else:
-            rows = fetch_rows(db, self._first, (limit,))
-        if not rows:
-            return Chunk([], after, done=True)
-        last: Sequence[Any] = rows[-1]
+        return decoding(db, lambda: self._read(db, after, limit))
+
+    def _read(self, db: sqlite3.Connection, after: str, limit: int) -> Chunk:
+        cursor = msgspec.msgpack.decode(bytes.fromhex(after)) if after else ()
+        found = db.execute(self._next if after else self._first, (*cursor, limit))
+        pieces: list[bytes] = []
+        rows = size = 0
+        last: Sequence[Any] = ()
+        try:
+            while size < CHUNK_BYTES and (batch := found.fetchmany(self._batch)):
+                last = batch[-1]
+                rows += len(batch)
+                images = [row[:-1] for row in batch] if self._extra else batch
+                encoded = list(wire.encode_rows(self._table.name, images))
+                pieces += encoded
+                size += self._resize(sum(map(len, encoded)), len(batch))
+            done = size < CHUNK_BYTES and rows < limit
+        finally:
+            found.close()
+        return Chunk(pieces, rows, self._cursor(last) if rows else after, done)
+
+    def _resize(self, size: int, rows: int) -> int:
+        self._batch = max(1, min(_BATCH_BYTES * rows // max(size, 1), self._batch * 8))
+        return size
+
+    def _cursor(self, last: Sequence[Any]) -> str:
         key = [last[place] for place in self._places] if self._places else [last[-1]]
-        if self._extra:
-            rows = [row[:-1] for row in rows]
-        return Chunk(rows, msgspec.msgpack.encode(key).hex(), done=len(rows) < limit)
+        return msgspec.msgpack.encode(key).hex()
 
 
 def estimate_rows(db: sqlite3.Connection, table: Table) -> int:
-    """About how many rows there are: exact where counting is cheap, from the rowids' range elsewhere."""
-    if table.rowid_name:
-        span = f"SELECT max({table.rowid_name}) - min({table.rowid_name}) + 1 FROM {quote(table.name)}"  # noqa: S608
-        return int(db.execute(span).fetchone()[0] or 0)
-    return int(db.execute(f"SELECT count(*) FROM {quote(table.name)}").fetchone()[0])  # noqa: S608
+    """About how many rows there are: exact for tables that are quickly counted, the rowids' range beyond that."""
+    few = f"SELECT count(*) FROM (SELECT 1 FROM {quote(table.name)} LIMIT {_COUNTED})"  # noqa: S608
+    count = int(db.execute(few).fetchone()[0])
+    if count < _COUNTED or not table.rowid_name:
+        return count
+    span = f"SELECT max({table.rowid_name}) - min({table.rowid_name}) + 1 FROM {quote(table.name)}"  # noqa: S608
+    return int(db.execute(span).fetchone()[0])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
-from capture.sqlite.source import SqliteSource
-from shared.errors import BadInput
+from capture.sqlite.source import RECOPY, SqliteSource
+from shared.errors import BadInput, SchemaChanged
 from shared.logs import Logger
 from shared.settings import Settings
-from shared.sqlite.catalog import findings, null_keys, read_schema
-from shared.sqlite.connection import connect, reading, translated
-from shared.sqlite.installation import install
+from shared.sqlite.catalog import fingerprint, null_keys, read_schema
+from shared.sqlite.connection import connect, reading, translated, writing
+from shared.sqlite.installation import check_installed, install
+from shared.sqlite.state import read_state, write_state
 from shared.tables import Schema
 
 
@@ -22,19 +25,41 @@ def open_source(settings: Settings, logger: Logger) -> Iterator[SqliteSource]:
     with closing(connect(path, busy_seconds=settings.busy_seconds)) as db, translated(path):
         with reading(db):
             schema = read_schema(db, settings.tables, settings.exclude, settings.priorities)
-            found = [finding for finding in findings(db) if finding.level == "refuse"]
         if not schema.tables:
             raise BadInput("there is no table to copy", where=str(path), remedy="See tables and exclude")
-        if found:
-            first = found[0]
-            raise BadInput(first.what, where=first.where, remedy=first.remedy)
-        done = install(db, schema, settings.stream)
-        logger.info("capture is installed", tables=len(schema.tables), done=str(done))
         _check_keys(db, schema)
+        _check_whole(db, schema, path)
+        installed = install(db, schema, settings.stream)
+        with writing(db):
+            if "fingerprint" not in read_state(db):
+                write_state(db, fingerprint=fingerprint(db), tables=_names(schema))
+        if installed.first:
+            logger.info("capture installed", tables=len(schema.tables), incarnation=installed.incarnation)
         yield SqliteSource(db, path, schema, settings.chunk_rows)
 
 
-def _check_keys(db, schema: Schema) -> None:  # noqa: ANN001
+def _check_whole(db: sqlite3.Connection, schema: Schema, path: Path) -> None:
+    """Before anything is repaired: what a migration did while no capture ran leaves a hole that stays."""
+    with reading(db):
+        state = read_state(db)
+        if not state:
+            return
+        if state.get("tables", _names(schema)) != _names(schema):
+            what = "other tables are chosen than those that this stream was begun with"
+            raise BadInput(what, where=state["tables"], remedy=f"Choose the same, or: {RECOPY}")
+        wrong = check_installed(db, schema)
+        if state.get("fingerprint", fingerprint(db)) != fingerprint(db):
+            wrong.append("the schema is another one than when capture was installed")
+    if wrong:
+        what = f"a migration changed the source while capture was away: {'; '.join(wrong[:3])}"
+        raise SchemaChanged(what, where=str(path), remedy=RECOPY)
+
+
+def _names(schema: Schema) -> str:
+    return ", ".join(sorted(table.name for table in schema.tables))
+
+
+def _check_keys(db: sqlite3.Connection, schema: Schema) -> None:
     for table in schema.tables:
         count = null_keys(db, table)
         if count:

@@ -25,7 +25,7 @@ from shared.sqlite.installation import check_installed
 from shared.sqlite.state import read_state, write_state
 from shared.tables import Schema
 
-_RECOPY = (
+RECOPY = (
     "Capture stopped before it could publish a hole. Copy again: `switchback uninstall`, empty the target, `switchback run`"
 )
 _ROW = "SELECT * FROM _switchback_log WHERE seq = ?"
@@ -115,14 +115,14 @@ class SqliteSource:
     def _checked(self) -> Iterator[int]:
         if not same_file(self._path, self._identity):
             what = "the source file was replaced by another one"
-            raise SourceRestored(what, where=str(self._path), remedy=_RECOPY)
+            raise SourceRestored(what, where=str(self._path), remedy=RECOPY)
         with self._translated(), reading(self._db):
             self._check_schema()
             self._check_lease()
             highest = high(self._db)
             if highest < self._seen_seq:
                 what = f"the source went back from change {self._seen_seq} to {highest}"
-                raise SourceRestored(what, where=str(self._path), remedy=_RECOPY)
+                raise SourceRestored(what, where=str(self._path), remedy=RECOPY)
             self._seen_seq = highest
             yield highest
 
@@ -133,7 +133,7 @@ class SqliteSource:
             raise LeaseLost(what, where=str(self._path), remedy="Run one capture a source")
         if lease < self._lease:
             what = f"the source's lease went back from {self._lease} to {lease}"
-            raise SourceRestored(what, where=str(self._path), remedy=_RECOPY)
+            raise SourceRestored(what, where=str(self._path), remedy=RECOPY)
 
     def _check_schema(self) -> None:
         """Called with every read; looks closer only when SQLite's schema version moved."""
@@ -143,14 +143,14 @@ class SqliteSource:
         wrong = check_installed(self._db, self.schema)
         if wrong:
             what = f"a migration changed the source: {'; '.join(wrong[:3])}"
-            raise SchemaChanged(what, where=str(self._path), remedy=_RECOPY)
+            raise SchemaChanged(what, where=str(self._path), remedy=RECOPY)
         loose = [table.name for table in self.schema.tables if table.key_kind == "rowid"]
         if loose and fingerprint(self._db) == self._fingerprint:
             what = "the source was vacuumed, which renumbers the rows of tables without a key"
-            raise SchemaChanged(what, where=f"table {', '.join(loose)}", remedy=_RECOPY)
+            raise SchemaChanged(what, where=f"table {', '.join(loose)}", remedy=RECOPY)
         if fingerprint(self._db) != self._fingerprint:
             what = "a migration changed the source's schema"
-            raise SchemaChanged(what, where=str(self._path), remedy=_RECOPY)
+            raise SchemaChanged(what, where=str(self._path), remedy=RECOPY)
         self._version = version
 
     def _translated(self):  # noqa: ANN202

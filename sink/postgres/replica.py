@@ -34,7 +34,7 @@ class PostgresReplica:
         self._schema: Schema | None = None
         self.findings: list[Finding] = []
         self._db = connect(dsn, application_name=f"switchback-sink {stream}")
-        self._rows = RowWriter(self._db, self._plan)
+        self._rows = RowWriter(self._db, self.plan)
 
     def open(self) -> tuple[Ledger, Schema | None]:
         """Take the stream over; Retry while another sink holds it."""
@@ -130,7 +130,8 @@ class PostgresReplica:
     def _table(self, name: str) -> Any:  # noqa: ANN401
         return self._schema.table(name) if self._schema else None
 
-    def _plan(self, name: str) -> TablePlan:
+    def plan(self, name: str) -> TablePlan:
+        """How a table is written."""
         plan = self._plans.get(name)
         if plan is None:
             plan = self._plans[name] = make_plan(self._db, self._table(name), len(self._plans))

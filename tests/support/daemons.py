@@ -1,0 +1,131 @@
+"""The two daemons as the user runs them: programs of their own, with settings in the environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from shared.postgres.connection import connect
+from shared.postgres.ledger import Ledger, read_ledger
+from shared.sqlite.connection import connect as connect_sqlite
+
+PATIENCE = 60.0
+
+
+def wait_until(what: str, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Wait for something to become true; fail with its name where it does not."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            message = f"waited {seconds:.0f} s in vain until {what}"
+            raise AssertionError(message)
+        time.sleep(0.02)
+
+
+class Daemon:
+    """One program; it can be killed at a named step, and started again."""
+
+    def __init__(self, name: str, settings: dict[str, str], folder: Path) -> None:
+        self._command = [sys.executable, "-m", f"{name}.app"]
+        self._settings = {f"SWITCHBACK_{key.upper()}": value for key, value in settings.items()}
+        self._log = folder / f"{name}.txt"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, kill_at: str = "", **settings: str) -> None:
+        more = {f"SWITCHBACK_{key.upper()}": value for key, value in settings.items()}
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBACK_")}
+        environment = {**outside, **self._settings, **more, "SWITCHBACK_KILL_AT": kill_at}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Its exit code, once it ended."""
+        assert self._process
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            message = f"still running after {seconds:.0f} s; it said:\n{self.output[-3000:]}"
+            raise AssertionError(message) from None
+
+    def kill(self) -> None:
+        if self.running and self._process:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit code."""
+        if self.running and self._process:
+            self._process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+
+class Migration:
+    """A source, a log, a target, and the daemons between them."""
+
+    def __init__(self, source: Path, dsn: str, log: str = "", **settings: str) -> None:
+        self.source, self.dsn = source, dsn
+        self.stream = settings.get("stream", source.stem)
+        common = {
+            "source": str(source),
+            "target": dsn,
+            "stream": self.stream,
+            "log": log or f"embedded:{source.with_suffix('.log')}",
+            "capture_port": "off",
+            "sink_port": "off",
+            **settings,
+        }
+        self.settings = common
+        self.capture = Daemon("capture", common, source.parent)
+        self.sink = Daemon("sink", common, source.parent)
+
+    def start(self) -> None:
+        self.capture.start()
+        self.sink.start()
+
+    def stop(self) -> None:
+        self.capture.stop()
+        self.sink.stop()
+
+    def kill(self) -> None:
+        self.capture.kill()
+        self.sink.kill()
+
+    def ledger(self) -> Ledger | None:
+        with closing(connect(self.dsn, application_name="test")) as db:
+            return read_ledger(db, self.stream)
+
+    def source_seq(self) -> int:
+        with closing(connect_sqlite(self.source, busy_seconds=30)) as db:
+            return int(db.execute("SELECT coalesce(max(seq), 0) FROM _switchback_log").fetchone()[0])
+
+    def in_step(self) -> bool:
+        """The snapshot is whole and every change there is has been applied."""
+        ledger = self.ledger()
+        return ledger is not None and ledger.copied and ledger.seq == self.source_seq()
+
+    def wait_in_step(self, seconds: float = PATIENCE) -> None:
+        def in_step() -> bool:
+            assert self.capture.running, f"capture ended; it said:\n{self.capture.output[-3000:]}"
+            assert self.sink.running, f"the sink ended; it said:\n{self.sink.output[-3000:]}"
+            return self.in_step()
+
+        wait_until("the replica is in step", in_step, seconds)
