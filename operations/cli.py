@@ -1,12 +1,13 @@
 """The operator's program ``switchback``: its commands, and how each error becomes one line.
 
 Exit codes: 0 all is well; 1 a check or a verification found something; 2 wrong words, settings or
-files; 3 the stream must not simply go on.
+files; 3 the stream must not simply go on; 70 a bug; 130 Ctrl-C.
 """
 
 from __future__ import annotations
 
 import time
+import traceback
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -18,6 +19,7 @@ from operations.flags import with_settings
 from operations.screen import complain, out, say, say_json
 from shared.errors import BadInput, SwitchbackError
 from shared.metrics import product_version
+from shared.program import BUG_EXIT_CODE
 from shared.settings import Settings
 
 _WATCH_SECONDS = 1.0
@@ -43,8 +45,14 @@ def main() -> NoReturn:
     except SwitchbackError as error:
         complain(str(error))
         raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     except BrokenPipeError:  # somebody's `head` has seen enough
         raise SystemExit(1) from None
+    except Exception:  # noqa: BLE001  (the top of the program)
+        traceback.print_exc()
+        complain("this is a bug in Switchback; please report it with the lines above")
+        raise SystemExit(BUG_EXIT_CODE) from None
     raise SystemExit(0)
 
 
