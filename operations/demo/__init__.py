@@ -1,1 +1,0 @@
-"""The demo: a lead-management application's database, and writers that keep it busy."""

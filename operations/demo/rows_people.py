@@ -74,7 +74,12 @@ def users(_sizes: Sizes) -> Maker:
 def user_roles(sizes: Sizes) -> Maker:
     """A first role for every user, then a second for some."""
     count = sizes["users"]
-    return lambda n, a, _b: (1 + (n - 1) % count, 1 + (n + (n - 1) // count) % len(ROLES), DAYS[a & 511])
+
+    def make(n: int, a: int, _b: int) -> Row:
+        turn, user = divmod(n - 1, count)
+        return user + 1, 1 + (user + turn) % len(ROLES), DAYS[a & 511]
+
+    return make
 
 
 def login_sessions(sizes: Sizes) -> Maker:
