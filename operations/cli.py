@@ -112,16 +112,16 @@ def status(
     json: Json = False,
 ) -> None:
     """Say how the migration stands; it may run or not."""
-    from operations.status import Watch, look_once  # noqa: PLC0415
+    from operations.status import Watch, as_json, look_once  # noqa: PLC0415
     from operations.status_view import show_status  # noqa: PLC0415
 
     if not watch:
         found = look_once(settings)
-        say_json(found) if json else out.print(show_status(found))
+        say_json(as_json(found)) if json else out.print(show_status(found))
         return
     with closing(Watch(settings)) as looker:
         if json:
-            _repeat(lambda: say_json(looker.look()))
+            _repeat(lambda: say_json(as_json(looker.look())))
         with Live(console=out, auto_refresh=False) as live:
             _repeat(lambda: live.update(show_status(looker.look()), refresh=True))
 

@@ -20,6 +20,7 @@ from shared.settings import Settings, to_environment
 from shared.steps import VARIABLE as KILL_AT
 
 _FINAL = {2, 3}  # wrong settings, and what must not simply be started again
+_BUGS = {1, BUG_EXIT_CODE}  # what may pass is tried again inside: 1 is what Python ends with
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STEADY_SECONDS = 60.0
 _BUGS_IN_A_ROW = 3
@@ -74,7 +75,7 @@ class Daemon:
     def _ended(self, code: int) -> None:
         self._reader.join(1.0)
         self._process = None
-        self._bugs = self._bugs + 1 if code == BUG_EXIT_CODE else 0
+        self._bugs = self._bugs + 1 if code in _BUGS else 0
         if code in _FINAL or self._bugs >= _BUGS_IN_A_ROW:
             self.exit_code = code
             return

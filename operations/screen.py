@@ -12,7 +12,9 @@ from rich.text import Text
 
 from shared.redaction import redact
 
-out = Console(highlight=False)
+_WIDTH_OF_PIPES = 160
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_PIPES)
 err = Console(stderr=True, highlight=False)
 
 STYLES = {

@@ -174,6 +174,11 @@ def look_once(settings: Settings) -> Status:
         return watch.look()
 
 
+def as_json(status: Status) -> dict[str, object]:
+    """The status with what follows from it, for scripts: ``synced`` is what they want to wait for."""
+    return {**msgspec.to_builtins(status), "synced": status.synced}
+
+
 def _read_target(db: psycopg.Connection[Any], stream: str) -> tuple[LedgerStatus, dict[str, tuple[int, bool]]]:
     row = read_ledger(db, stream)
     if row is None:
