@@ -11,7 +11,7 @@ that was deposed can neither publish a record that counts nor move the checkpoin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -124,7 +124,13 @@ class Relay:
         reached("snapshot-read")
         self._publish_changes(high)
         rows = done.rows + chunk.rows
-        meta = {"table": table, "after": chunk.after, "done": chunk.done, "rows": rows, "total": self._total(table, rows)}
+        meta = {
+            "table": table,
+            "after": chunk.after,
+            "done": chunk.done,
+            "rows": rows,
+            "total": self._total(table, rows),
+        }
         self._append("snapshot", iter(chunk.pieces), self.progress.seq, meta)
         reached("snapshot-appended")
         self._observe(Published("snapshot", table, 0, chunk.rows, 0))
@@ -167,7 +173,7 @@ class Relay:
         self._observe(Published("changes", "", high - seq, 0, pages.time_ms))
 
     def _append(
-        self, kind: Kind, pieces: Iterator[bytes], seq: int, meta: dict[str, object], *, first: int | None = None
+        self, kind: Kind, pieces: Iterator[bytes], seq: int, meta: Mapping[str, object], *, first: int | None = None
     ) -> None:
         first = seq + 1 if first is None else first
         position = self._writer.append(kind, pieces, epoch=0, first_seq=first, last_seq=seq, meta=meta)

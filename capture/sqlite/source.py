@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from capture.census import take_census
@@ -25,9 +25,7 @@ from shared.sqlite.installation import check_installed
 from shared.sqlite.state import read_state, write_state
 from shared.tables import Schema
 
-RECOPY = (
-    "Capture stopped before it could publish a hole. Copy again: `switchback uninstall`, empty the target, `switchback run`"
-)
+RECOPY = "Copy again, for changes may be missing: `switchback uninstall`, empty the target, `switchback run`"
 _ROW = "SELECT * FROM _switchback_log WHERE seq = ?"
 _SPAN = "SELECT min(seq), max(seq) FROM _switchback_log"
 _PAGE = 5_000
@@ -153,5 +151,5 @@ class SqliteSource:
             raise SchemaChanged(what, where=str(self._path), remedy=RECOPY)
         self._version = version
 
-    def _translated(self):  # noqa: ANN202
+    def _translated(self) -> AbstractContextManager[None]:
         return translated(self._path)

@@ -53,6 +53,9 @@ class RecordStore(Protocol):
     def discard(self, offset: int) -> None:
         """Records below that offset may go (a backend with retention of its own ignores it)."""
 
+    def close(self) -> None:
+        """Let go of files and connections; what was not flushed may be lost."""
+
 
 @runtime_checkable
 class LogBackend(Protocol):

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from shared.errors import BadInput, Retry, SpineBroken
-from shared.log.contract import Record, StoredRecord
+from shared.log.contract import Record, RecordStore, StoredRecord
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spine (id INTEGER PRIMARY KEY AUTOINCREMENT, headers BLOB NOT NULL, value BLOB NOT NULL);
@@ -122,8 +122,8 @@ class EmbeddedLog:
     def __init__(self, path: Path) -> None:
         _prepare(path)
         self.path = path
-        self.spine = EmbeddedStore(path, "spine")
-        self.control = EmbeddedStore(path, "control")
+        self.spine: RecordStore = EmbeddedStore(path, "spine")
+        self.control: RecordStore = EmbeddedStore(path, "control")
         self._db = _connect(path)
 
     def report(self, replica: str, body: bytes) -> None:

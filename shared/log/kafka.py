@@ -26,7 +26,7 @@ from kafka.errors import (
 )
 
 from shared.errors import BadInput, Retry, SpineBroken, Stop, SwitchbackError
-from shared.log.contract import Record, StoredRecord
+from shared.log.contract import Record, RecordStore, StoredRecord
 from shared.log.kafka_topics import TopicRules, check_topic
 
 _SECONDS = 10
@@ -184,8 +184,8 @@ class KafkaLog:
         names = {role: f"{stream}.{role}" for role in ("spine", "control", "progress")}
         with translated(", ".join(servers)):
             _prepare(client, names, TopicRules(retention_days * 86_400_000, replication))
-        self.spine = KafkaStore(client, names["spine"])
-        self.control = KafkaStore(client, names["control"])
+        self.spine: RecordStore = KafkaStore(client, names["spine"])
+        self.control: RecordStore = KafkaStore(client, names["control"])
         self._progress = KafkaStore(client, names["progress"])
         self._reports: dict[str, bytes] = {}
         self._read = 0

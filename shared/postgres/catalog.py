@@ -29,7 +29,10 @@ class PgColumn:
 
 
 def read_columns(db: psycopg.Connection[Any], schema: str, table: str) -> dict[str, PgColumn]:
-    """A table's columns by name, in their order; empty where there is no such table.  Schema "" is the search path's."""
+    """A table's columns by name, in their order; empty where there is no such table.
+
+    Schema "" stands for the search path.
+    """
     quoted = '"' + table.replace('"', '""') + '"'
     name = f'"{schema}".{quoted}' if schema else quoted
     return {row[0]: PgColumn(*row) for row in db.execute(_COLUMNS, (name,))}

@@ -26,8 +26,15 @@ def connect(dsn: str, *, application_name: str) -> psycopg.Connection[Any]:
     except psycopg.ProgrammingError as error:
         what = "the target is no connection string of PostgreSQL"
         raise BadInput(what, remedy="Write postgresql://user@host:5432/database") from error
-    where = f"{given.get('user', '')}@{given.get('host', 'localhost')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
-    keepalive: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    where = (
+        f"{given.get('user', '')}@{given.get('host', 'localhost')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
+    )
+    keepalive: dict[str, Any] = {
+        "keepalives": 1,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
     options = {"connect_timeout": _CONNECT_SECONDS, "application_name": application_name[:63], **keepalive, **given}
     try:
         return psycopg.connect(autocommit=True, **options)
@@ -41,16 +48,24 @@ def _translate_connecting(error: psycopg.OperationalError, where: str) -> Switch
     first = text.strip().splitlines()[-1] if text.strip() else "no answer"
     reason = first.rsplit("FATAL:", 1)[-1].strip()
     asked = ("password", "role", "database", "pg_hba", "no encryption", "translate host name", "does not exist")
-    if state[:2] in _WRONG or ("FATAL" in text and any(word in text for word in asked)) or "translate host name" in text:
-        return BadInput(f"PostgreSQL refuses the connection: {reason}", where=where, remedy="Correct the target or its password")
+    if (
+        state[:2] in _WRONG
+        or ("FATAL" in text and any(word in text for word in asked))
+        or "translate host name" in text
+    ):
+        return BadInput(
+            f"PostgreSQL refuses the connection: {reason}", where=where, remedy="Correct the target or its password"
+        )
     if "no password supplied" in text:
         return BadInput("PostgreSQL asks for a password", where=where, remedy="Set target_password_file or PGPASSWORD")
-    return Retry(f"PostgreSQL cannot be reached: {reason}", where=where, remedy="It goes on by itself once the server answers")
+    return Retry(
+        f"PostgreSQL cannot be reached: {reason}", where=where, remedy="It goes on by itself once the server answers"
+    )
 
 
 @contextmanager
 def translated(where: str = "") -> Iterator[None]:
-    """psycopg's errors as BadInput, Retry, Stop or Hold; ``where`` says what was being done."""
+    """Psycopg's errors as BadInput, Retry, Stop or Hold; ``where`` says what was being done."""
     try:
         yield
     except psycopg.Error as error:

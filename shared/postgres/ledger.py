@@ -109,7 +109,9 @@ def read_source_schema(db: psycopg.Connection[Any], stream: str) -> Schema | Non
 
 def write_source_schema(db: psycopg.Connection[Any], stream: str, schema: Schema) -> None:
     """Keep the source's shape."""
-    upsert = "INSERT INTO switchback.source_schema VALUES (%s, %s) ON CONFLICT (stream) DO UPDATE SET body = excluded.body"
+    upsert = (
+        "INSERT INTO switchback.source_schema VALUES (%s, %s) ON CONFLICT (stream) DO UPDATE SET body = excluded.body"
+    )
     db.execute(upsert, (stream, wire.encode(schema)))
 
 

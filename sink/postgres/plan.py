@@ -84,8 +84,12 @@ def make_plan(db: psycopg.Connection[Any], table: Table, number: int) -> TablePl
     missing = [c.name for c in table.columns if c.name not in found]
     if missing:
         remedy = "Add the columns, or copy again into a new table"
-        raise SchemaChanged("the target table lacks columns", where=f"table {table.name}: {', '.join(missing)}", remedy=remedy)
-    codecs = {name: codec_for(table.columns[place], found[name].type) for name, place in zip(names, places, strict=True)}
+        raise SchemaChanged(
+            "the target table lacks columns", where=f"table {table.name}: {', '.join(missing)}", remedy=remedy
+        )
+    codecs = {
+        name: codec_for(table.columns[place], found[name].type) for name, place in zip(names, places, strict=True)
+    }
     ranged = len(table.key) == 1 and (table.identity == table.key[0] or table.key_kind == "rowid")
     types = [found[name].type for name in names]
     return TablePlan(

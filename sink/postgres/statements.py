@@ -26,7 +26,7 @@ class Statements:
     range_taken: sql.Composed | None
 
 
-def compose(
+def compose(  # noqa: PLR0913  (what a table is)
     table: str, columns: Sequence[str], types: Sequence[str], key: Sequence[str], *, ranged: bool, number: int
 ) -> Statements:
     """All statements for a table; ``number`` tells its staging tables from other tables' ones."""
@@ -76,4 +76,4 @@ def _list(names: Sequence[str]) -> sql.Composed:
 
 
 def _cast(pg_type: str) -> sql.Composed:
-    return sql.SQL("%s::{}").format(sql.SQL(pg_type))  # type: ignore[arg-type]  # a type's name from the catalogue
+    return sql.SQL("%s::{}").format(sql.SQL(pg_type))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from comparing import TABLES, assert_equal, assert_receipts
 from daemons import Daemon, Migration
-from traffic import TOTAL, Traffic, make_database
-
 from shared.steps import CAPTURE_STEPS, SINK_STEPS
+from traffic import TOTAL, Traffic, make_database
 
 ROUNDS = int(os.environ.get("SWITCHBACK_KILL_ROUNDS", "7"))
 """Rounds over all steps and both logs; the suite's default comes to more than 200 kills."""
@@ -29,13 +29,15 @@ def migration(request: pytest.FixtureRequest, tmp_path: Path, postgres_dsn: str)
     if request.param == "kafka":
         log = f"kafka://{request.getfixturevalue('kafka_bootstrap')}"
     stream = f"kills-{tmp_path.name}"
-    migration = Migration(source, postgres_dsn, log, stream=stream, chunk_rows="150", prune_seconds="0.1", batch_changes="60")
+    migration = Migration(
+        source, postgres_dsn, log, stream=stream, chunk_rows="150", prune_seconds="0.1", batch_changes="60"
+    )
     yield migration
     migration.kill()
 
 
 def _kill_again_and_again(daemon: Daemon, steps: list[str], killed: list[str]) -> None:
-    """Start it with an order to die at each of the steps in turn; what does not come by within a while is killed too."""
+    """Start it with an order to die at each step in turn; where that does not come by in a while, kill it."""
     for step in steps:
         daemon.start(kill_at=step)
         try:
@@ -52,14 +54,16 @@ def _kill_again_and_again(daemon: Daemon, steps: list[str], killed: list[str]) -
 @pytest.mark.timeout(600)
 def test_no_write_is_lost_or_doubled_by_kills_at_any_step(migration: Migration) -> None:
     seed = random.randrange(10**6)
-    print(f"seed {seed}")
+    print(f"seed {seed}")  # noqa: T201
     choose = random.Random(seed)
     killed: list[str] = []
     sums: list[int] = []
     with Traffic(migration.source) as traffic:
         loops = []
         for daemon, names in ((migration.capture, CAPTURE_STEPS), (migration.sink, SINK_STEPS)):
-            steps = [f"{name}:{choose.randint(1, 4)}" for _ in range(ROUNDS) for name in choose.sample(names, len(names))]
+            steps = [
+                f"{name}:{choose.randint(1, 4)}" for _ in range(ROUNDS) for name in choose.sample(names, len(names))
+            ]
             loop = threading.Thread(target=_run_loop, args=(daemon, steps, killed))
             loop.start()
             loops.append(loop)
@@ -75,7 +79,7 @@ def test_no_write_is_lost_or_doubled_by_kills_at_any_step(migration: Migration) 
         traffic.end()
         migration.wait_in_step()
     assert _failures == [], _failures
-    print(f"{len(killed)} kills, {len(traffic.acknowledged)} acknowledged writes, {len(sums)} looks at the sum")
+    print(f"{len(killed)} kills, {len(traffic.acknowledged)} acknowledged writes, {len(sums)} looks at the sum")  # noqa: T201
     assert len(killed) == ROUNDS * (len(CAPTURE_STEPS) + len(SINK_STEPS))
     assert set(sums) <= {TOTAL}
     assert not traffic.trouble

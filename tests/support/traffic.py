@@ -10,6 +10,7 @@ import random
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Self
 
 SCHEMA = """
 CREATE TABLE account (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, balance INTEGER NOT NULL);
@@ -95,7 +96,7 @@ class Traffic:
     def __init__(self, path: Path, writers: int = 2, rate: float = 100.0) -> None:
         self.writers = [Writer(path, number, rate) for number in range(writers)]
 
-    def __enter__(self) -> Traffic:
+    def __enter__(self) -> Self:
         for writer in self.writers:
             writer.start()
         return self
