@@ -7,7 +7,8 @@ top-level commas, is enough.  Pure; no database is touched.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -55,17 +56,18 @@ class Token(NamedTuple):
 
 def fold(name: str) -> str:
     """How SQLite compares names: ASCII letters without case, all others exactly."""
-    return "".join(c.lower() if c.isascii() else c for c in name)
+    return name.lower() if name.isascii() else "".join(c.lower() if c.isascii() else c for c in name)
 
 
-def tokens(sql: str) -> list[Token]:
+@lru_cache(maxsize=2_000)
+def tokens(sql: str) -> tuple[Token, ...]:
     """The tokens of a text, without spaces and comments."""
     found = []
     for match in _TOKEN.finditer(sql):
         kind: Kind | Literal["space"] = match.lastgroup  # type: ignore[assignment]
         if kind != "space":
             found.append(Token(kind, match.group()))
-    return found
+    return tuple(found)
 
 
 def is_single_word(sql: str) -> bool:
@@ -74,7 +76,7 @@ def is_single_word(sql: str) -> bool:
     return len(parts) == 1 and parts[0].kind == "word"
 
 
-def text_of(parts: list[Token]) -> str:
+def text_of(parts: Sequence[Token]) -> str:
     """The tokens as SQL again."""
     return " ".join(token.text for token in parts)
 
@@ -187,7 +189,7 @@ def unambiguous(sql: str, table: str, columns: Collection[str]) -> str:
     return text_of(found)
 
 
-def _without_qualifier(parts: list[Token], table: str) -> Iterator[Token]:
+def _without_qualifier(parts: Sequence[Token], table: str) -> Iterator[Token]:
     skip = 0
     for token, following in pairwise([*parts, Token("sign", "")]):
         if skip:
@@ -208,10 +210,19 @@ def functions(sql: str) -> set[str]:
     return found
 
 
-def raises_ignore(sql: str) -> bool:
-    """Whether a trigger's text holds RAISE(IGNORE)."""
+def raises_and_keeps(sql: str) -> bool:
+    """Whether a trigger holds RAISE(IGNORE) or RAISE(FAIL): the row stays changed, and no further trigger runs."""
     words = [token.text.upper() for token in tokens(sql)]
-    return any(words[at : at + 3] == ["RAISE", "(", "IGNORE"] for at in range(len(words)))
+    kept = (["RAISE", "(", "IGNORE"], ["RAISE", "(", "FAIL"])
+    return any(words[at : at + 3] in kept for at in range(len(words)))
+
+
+def is_after(sql: str) -> bool:
+    """Whether a CREATE TRIGGER makes an AFTER trigger; unless it says so, it is a BEFORE trigger."""
+    for token in tokens(sql):
+        if token.is_word("AFTER", "BEFORE", "INSTEAD", "INSERT", "UPDATE", "DELETE"):
+            return token.is_word("AFTER")
+    return False
 
 
 def virtual_module(sql: str | None) -> str:

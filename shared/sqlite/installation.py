@@ -98,6 +98,15 @@ def check_installed(db: sqlite3.Connection, schema: Schema) -> list[str]:
     return found
 
 
+def overtaken(db: sqlite3.Connection, schema: Schema) -> list[str]:
+    """Tables with an AFTER trigger of the application's that is younger than ours; ``install`` sets it right.
+
+    Nothing is missed meanwhile, unless such a trigger fails under OR FAIL: SQLite then keeps the row's
+    change and runs no further trigger.  Runs in the caller's transaction.
+    """
+    return [table.name for table in schema.tables if _overtakers(db, table)]
+
+
 def table_ids(db: sqlite3.Connection) -> dict[int, tuple[str, tuple[str, ...]]]:
     """Name and columns of the table that each number in the change log means."""
     rows = db.execute("SELECT id, name, columns FROM _switchback_tables ORDER BY id").fetchall()
@@ -165,7 +174,7 @@ def _make_triggers(db: sqlite3.Connection, schema: Schema) -> tuple[list[str], l
     before = {table.name: _compile_errors(db, table) for table in tables}
     groups = {table.name: dict(_expected(db, table)) for table in tables}
     wanted = {name: sql for group in groups.values() for name, sql in group.items()}
-    late = {name for table in tables if _is_overtaken(db, table) for name in groups[table.name]}
+    late = {name for table in tables if _overtakers(db, table) for name in groups[table.name]}
     dropped = [name for name, sql in _own_triggers(db) if wanted.get(name) != sql or name in late]
     for name in dropped:
         db.execute(f"DROP TRIGGER main.{quote(name)}")
@@ -214,23 +223,20 @@ def _check_triggers(db: sqlite3.Connection, table: Table) -> list[str]:
         found.append(f"table {table.name} has lost its triggers")
     elif any(there[name] != sql for name, sql in expected.items()):
         found.append(f"table {table.name} has outdated triggers")
-    if _is_overtaken(db, table):
-        found.append(f"table {table.name} has a new trigger with RAISE(IGNORE) that hides changes from capture")
+    hiding = [name for name, sql in _overtakers(db, table) if ddl.raises_and_keeps(sql)]
+    found += [f"table {table.name} has a new trigger {name} whose RAISE hides changes from capture" for name in hiding]
     return found
 
 
-def _is_overtaken(db: sqlite3.Connection, table: Table) -> bool:
-    """Whether a RAISE(IGNORE), which ends all triggers that are still to run, would run before our triggers do.
+def _overtakers(db: sqlite3.Connection, table: Table) -> list[tuple[str, str]]:
+    """The application's AFTER triggers that are younger than ours; SQLite runs the youngest first.
 
-    SQLite runs the youngest trigger first.
+    What ends the statement in one of them, and keeps the row's change, would keep ours from running.
     """
-    sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(?) ORDER BY rowid"
-    ours_seen = False
-    for name, text in db.execute(sql, (table.name,)):
-        ours_seen = ours_seen or name.startswith(OWN)
-        if ours_seen and not name.startswith(OWN) and ddl.raises_ignore(text):
-            return True
-    return False
+    sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE ORDER BY rowid"
+    triggers = db.execute(sql, (table.name,)).fetchall()
+    oldest = next((place for place, (name, _) in enumerate(triggers) if name.startswith(OWN)), len(triggers))
+    return [(name, text) for name, text in triggers[oldest:] if not name.startswith(OWN) and ddl.is_after(text)]
 
 
 def _compile_errors(db: sqlite3.Connection, table: Table) -> set[str]:

@@ -16,7 +16,7 @@ its entry.  For the others a BEFORE trigger copies the rows in the way to ``_swi
 the AFTER trigger logs a ``d`` for those that are gone.  A remembered row that is not gone may stay
 (the insert was ignored, or became an upsert): it is never cleared by a trigger, since an outer
 statement may still be about to remove it; capture clears such rows between transactions.  The tags,
-values of the new row, keep them out of other statements' way.
+values of the row written, keep them out of other statements' way.
 
 What this cannot see: an application's BEFORE trigger that itself brings a row into the way of the new one
 (see ``survey``), and what follows a RAISE(IGNORE) in an application's AFTER trigger created later
@@ -28,6 +28,7 @@ than ours (see ``installation``).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from shared.sqlite.connection import quote
 from shared.sqlite.terms import (
@@ -35,8 +36,8 @@ from shared.sqlite.terms import (
     conflicts,
     current_image,
     former_image,
-    key_changed,
     is_rowid_key,
+    key_changed,
     key_terms,
     logged_key_terms,
     same_key,
@@ -60,42 +61,61 @@ def trigger_names(table_id: int) -> list[str]:
 
 def trigger_sql(table: Table, table_id: int) -> list[str]:
     """The CREATE TRIGGER statements of a table, exactly as SQLite will keep them."""
-    found = [
-        _trigger(table, table_id, "insert", "AFTER INSERT", _after_insert(table, table_id)),
-        _trigger(table, table_id, "update", "AFTER UPDATE", _after_update(table, table_id)),
-        _trigger(table, table_id, "delete", "AFTER DELETE", [_log_absent(table, table_id, "d", "OLD")]),
-    ]
     ways = conflicts(table)
+    found = [
+        _trigger(table, table_id, "AFTER INSERT", _after_insert(table, table_id, ways)),
+        _trigger(table, table_id, "AFTER UPDATE", _after_update(table, table_id, ways)),
+        _trigger(table, table_id, "AFTER DELETE", _after_delete(table, table_id, ways)),
+    ]
     if ways:
-        inserts = [_remember(table, table_id, way, _not_own_insert(table), "") for way in ways]
-        updates = [_remember(table, table_id, way, _not_own_update(table), way.touched) for way in ways]
-        found.append(_trigger(table, table_id, "before_insert", "BEFORE INSERT", inserts))
-        found.append(_trigger(table, table_id, "before_update", "BEFORE UPDATE", updates))
+        inserts = [_InTheWay(table, table_id, "NEW", way.condition, _not_own_insert(table)) for way in ways]
+        updates = [_InTheWay(table, -table_id, "OLD", _if_touched(way), _not_own_update(table)) for way in ways]
+        found.append(_before(table, table_id, "BEFORE INSERT", inserts))
+        found.append(_before(table, table_id, "BEFORE UPDATE", updates))
     return found
 
 
-def _trigger(table: Table, table_id: int, name: str, event: str, body: Sequence[str]) -> str:
+def _trigger(table: Table, table_id: int, event: str, body: Sequence[str], when: str = "") -> str:
+    name = f'"_switchback_{table_id}_{event.lower().replace(" ", "_")}"'
     steps = "".join(f"  {step};\n" for step in body)
-    head = f'CREATE TRIGGER "_switchback_{table_id}_{name}" {event} ON {quote(table.name)} FOR EACH ROW BEGIN\n'
-    return f"{head}{steps}END"
+    return f"CREATE TRIGGER {name} {event} ON {quote(table.name)} FOR EACH ROW {when}BEGIN\n{steps}END"
 
 
-def _after_insert(table: Table, table_id: int) -> list[str]:
-    return [*_settle(table, table_id, ("NEW",)), _log_current(table, table_id, "'c'")]
+def _before(table: Table, table_id: int, event: str, ways: Sequence[_InTheWay]) -> str:
+    """In the usual case, nothing in the way, this costs a look into each index and no more."""
+    when = " OR ".join(way.exists for way in ways)
+    return _trigger(table, table_id, event, [way.remember for way in ways], f"WHEN {when} ")
 
 
-def _after_update(table: Table, table_id: int) -> list[str]:
+def _after_insert(table: Table, table_id: int, ways: Sequence[Conflict]) -> list[str]:
+    settle = _settle(table, table_id, [f'"tbl" = {table_id}', *_tag_terms(table, "NEW")]) if ways else []
+    return [*settle, _log_current(table, table_id, "'c'")]
+
+
+def _after_update(table: Table, table_id: int, ways: Sequence[Conflict]) -> list[str]:
     changed = key_changed(table)
+    touched = [way.touched for way in ways]
+    guard = [f"({' OR '.join(touched)})"] if all(touched) else []
+    terms = [*guard, f'"tbl" = {-table_id}', *_tag_terms(table, "OLD")]
     return [
-        *_settle(table, table_id, ("NEW", "OLD")),
+        *(_settle(table, table_id, terms) if ways else []),
         _log_absent(table, table_id, "k", "OLD", changed),
         _log_current(table, table_id, f"CASE WHEN {changed} THEN 'c' ELSE 'u' END"),
     ]
 
 
+def _after_delete(table: Table, table_id: int, ways: Sequence[Conflict]) -> list[str]:
+    """An UPDATE OR REPLACE whose own row is deleted by the cascade it set off has no AFTER UPDATE: settle for it."""
+    settle = _settle(table, table_id, [f'"tbl" = {-table_id}']) if ways else []
+    return [*settle, _log_absent(table, table_id, "d", "OLD")]
+
+
+def _places(table: Table) -> list[str]:
+    return [f'"c{place}"' for place in range(1, len(table.columns) + 1)]
+
+
 def _into_log(table: Table) -> str:
-    places = ", ".join(f'"c{place + 1}"' for place in range(len(table.columns)))
-    return f'INSERT INTO {LOG} ("tbl", "op", "ms", {places})'
+    return f'INSERT INTO {LOG} ("tbl", "op", "ms", {", ".join(_places(table))})'
 
 
 def _log_current(table: Table, table_id: int, op: str) -> str:
@@ -116,12 +136,17 @@ def _gone(table: Table, key: list[str]) -> str:
 
 
 def _tag_columns(table: Table) -> tuple[str, ...]:
-    """Up to two columns whose new values tell statements apart: the ends of the first unique index that has columns.
+    """Up to two columns whose values tell statements apart: the ends of the first unique index that has columns.
 
-    Their values must be the same before and after the row is stored, which a rowid's is not.
+    Their values must be the same before and after the row is stored: a rowid is given out in between,
+    and OR REPLACE puts a default in the place of a NULL.
     """
     unfit = (ROWID, table.identity)
-    usable = [column.name for column in table.columns if not column.generated and column.name not in unfit]
+    usable = [
+        column.name
+        for column in table.columns
+        if not column.generated and column.name not in unfit and not (column.not_null and column.default)
+    ]
     for way in conflicts(table):
         named = [name for name in way.columns if name in usable]
         if named:
@@ -129,26 +154,47 @@ def _tag_columns(table: Table) -> tuple[str, ...]:
     return tuple(usable[:1])
 
 
-def _tags(table: Table) -> list[tuple[str, str]]:
-    """(column of the pending table, new row's column)."""
-    return [(f'"tag{place + 1}"', quote(name)) for place, name in enumerate(_tag_columns(table))]
+def _tags(table: Table, scope: str) -> list[tuple[str, str]]:
+    """(column of the pending table, the value of NEW for an INSERT and of OLD for an UPDATE)."""
+    columns = enumerate(_tag_columns(table), start=1)
+    return [(f'"tag{place}"', f"coalesce({scope}.{quote(name)}, x'')") for place, name in columns]
 
 
-def _remember(table: Table, table_id: int, way: Conflict, not_own: str, touched: str) -> str:
-    """Copy the rows that are in the new row's way under another key, unless they are remembered already.
+def _if_touched(way: Conflict) -> str:
+    return f"{way.touched} AND {way.condition}" if way.touched else way.condition
 
-    A NULL tag is kept as x'', which every statement looks at: OR REPLACE may turn a NULL into a default.
+
+class _InTheWay(NamedTuple):
+    """The rows that a statement may remove under another key than the new row's.
+
+    ``mark`` is the table's number, negative for an UPDATE; ``scope`` has the values for the tags.
     """
-    tags = [(tag, f"coalesce(NEW.{column}, x'')") for tag, column in _tags(table)]
-    places = ", ".join(
-        ['"tbl"', *(tag for tag, _ in tags), *(f'"c{place + 1}"' for place in range(len(table.columns)))]
-    )
-    values = ", ".join([str(table_id), *(value for _, value in tags), *former_image(table, "r")])
-    same = [f'q."tbl" = {table_id}', *(f"q.{tag} = {value}" for tag, value in tags)]
-    known = " AND ".join([*same, same_key(table, "r", logged_key_terms(table, "q"))])
-    terms = [touched, way.condition, not_own, f"NOT EXISTS (SELECT 1 FROM {PENDING} AS q WHERE {known})"]
-    where = " AND ".join(term for term in terms if term)
-    return f"INSERT INTO {PENDING} ({places}) SELECT {values} FROM {quote(table.name)} AS r WHERE {where}"
+
+    table: Table
+    mark: int
+    scope: str
+    condition: str
+    not_own: str
+
+    @property
+    def _found(self) -> str:
+        return f"FROM {quote(self.table.name)} AS r WHERE {self.condition} AND {self.not_own}"
+
+    @property
+    def exists(self) -> str:
+        """Whether there is one."""
+        return f"EXISTS (SELECT 1 {self._found})"
+
+    @property
+    def remember(self) -> str:
+        """Copy them to the pending table, unless they are there already."""
+        tags = _tags(self.table, self.scope)
+        places = ['"tbl"', *(tag for tag, _ in tags), *_places(self.table)]
+        values = [str(self.mark), *(value for _, value in tags), *former_image(self.table, "r")]
+        same = [f'q."tbl" = {self.mark}', *(f"q.{tag} = {value}" for tag, value in tags)]
+        known = " AND ".join([*same, same_key(self.table, "r", logged_key_terms(self.table, "q"))])
+        fresh = f"NOT EXISTS (SELECT 1 FROM {PENDING} AS q WHERE {known})"
+        return f"INSERT INTO {PENDING} ({', '.join(places)}) SELECT {', '.join(values)} {self._found} AND {fresh}"
 
 
 def _not_own_insert(table: Table) -> str:
@@ -163,16 +209,15 @@ def _not_own_update(table: Table) -> str:
     return f"NOT ({old}) AND NOT ({new})"
 
 
-def _settle(table: Table, table_id: int, scopes: tuple[str, ...]) -> list[str]:
-    """Log a delete for each remembered row that is gone, and forget it."""
-    if not conflicts(table):
-        return []
-    tagged = [f"{tag} IN (x'', {', '.join(f'+{scope}.{column}' for scope in scopes)})" for tag, column in _tags(table)]
-    image = ", ".join(f'p."c{place + 1}"' for place in range(len(table.columns)))
-    mine = " AND ".join([f'p."tbl" = {table_id}', *(f"p.{term}" for term in tagged)])
-    own = " AND ".join([f'"tbl" = {table_id}', *tagged])
-    found = f"FROM {PENDING} AS p WHERE {mine} AND {_gone(table, logged_key_terms(table, 'p'))}"
+def _tag_terms(table: Table, scope: str) -> list[str]:
+    return [f"{tag} = {value}" for tag, value in _tags(table, scope)]
+
+
+def _settle(table: Table, table_id: int, terms: Sequence[str]) -> list[str]:
+    """Log a delete for each remembered row that fits the terms and is gone, and forget it."""
+    image = ", ".join(_places(table))
+    gone = " AND ".join([*terms, _gone(table, logged_key_terms(table, PENDING))])
     return [
-        f"{_into_log(table)} SELECT {table_id}, 'd', {_NOW_MS}, {image} {found}",
-        f"DELETE FROM {PENDING} WHERE {own} AND {_gone(table, logged_key_terms(table, PENDING))}",
+        f"{_into_log(table)} SELECT {table_id}, 'd', {_NOW_MS}, {image} FROM {PENDING} WHERE {gone}",
+        f"DELETE FROM {PENDING} WHERE {gone}",
     ]

@@ -16,7 +16,7 @@ from replay import State, contents, replay_log
 from shared.sqlite.catalog import read_schema
 from shared.sqlite.changelog import high, prune
 from shared.sqlite.connection import connect, writing
-from shared.sqlite.installation import check_installed, install
+from shared.sqlite.installation import check_installed, install, overtaken
 from shared.tables import Schema
 
 FIRST, LAST = map(int, os.environ.get("SWITCHBACK_SEEDS", "0:240").split(":"))
@@ -43,7 +43,8 @@ class Model:
         upto = high(self.db)
         state = dict(self.state)
         replay_log(state, self.db, self.schema, self.seq, upto)
-        assert difference(state, contents(self.db, self.schema)) == []
+        wrong = difference(state, contents(self.db, self.schema))
+        assert wrong == [], wrong
         if not self.db.in_transaction:
             self.state, self.seq = state, upto
 
@@ -75,6 +76,8 @@ def install_and_follow(db: sqlite3.Connection, path: Path, statements: list[str]
         for sql in statements_of(LATE_TRIGGERS):
             db.execute(sql)
         assert check_installed(ours, schema) == []
+        assert install(ours, schema, "s").created  # ours run first again
+        assert overtaken(ours, schema) == []
     model = Model(db, schema)
     done = []
     for number, sql in enumerate(statements):

@@ -18,7 +18,7 @@ CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT UNIQ
 CREATE TABLE task (id INTEGER PRIMARY KEY AUTOINCREMENT,
   person_id INTEGER REFERENCES person(id) ON DELETE CASCADE ON UPDATE CASCADE,
   slot INTEGER, active INTEGER NOT NULL DEFAULT 1, title TEXT);
-CREATE UNIQUE INDEX task_slot ON task (person_id, slot) WHERE active = 1;
+CREATE UNIQUE INDEX task_slot ON task (person_id, slot) WHERE task.active = 1;
 CREATE UNIQUE INDEX task_title ON task (lower(title), slot);
 CREATE TABLE setting ("key" TEXT PRIMARY KEY NOT NULL, value BLOB, "rank" INTEGER UNIQUE);
 CREATE TABLE pair (a INTEGER, b TEXT, n INTEGER, v TEXT, PRIMARY KEY (b, a)) WITHOUT ROWID;
