@@ -1,8 +1,7 @@
-"""What tables a SQLite database has, as ``shared.tables`` describes them.
+"""What a SQLite database has that can be replicated, what cannot, and how to tell that it changed.
 
-Facts come from pragmas where there is one, else from the stored CREATE text (see ``ddl``).  Views,
-virtual tables with their shadow tables, SQLite's own tables and ours are left out.  All functions
-run in the caller's transaction and raise sqlite3's errors.
+Views, virtual tables with their shadow tables, SQLite's own tables and ours are left out.  All
+functions run in the caller's transaction and raise sqlite3's errors.
 """
 
 # ruff: noqa: S608  (statements are put together from quoted identifiers and from the source's own DDL)
@@ -12,23 +11,26 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import structs
 
 from shared.errors import BadInput
+from shared.findings import Finding
 from shared.sqlite import ddl
 from shared.sqlite.connection import quote
 from shared.sqlite.ddl import fold
+from shared.sqlite.description import OWN, list_tables, null_keys, pragma_rows, read_table, stored_sql
 from shared.sqlite.selection import names_in_order, parents_first, select_names
-from shared.tables import ROWID, Affinity, Column, ForeignKey, Index, IndexPart, KeyKind, Schema, Table
+from shared.sqlite.terms import conflicts
+from shared.tables import Schema, Table
 
-OWN = "_switchback_"
-"""How the names of all our objects in the source begin."""
+__all__ = ["COLUMNS_AT_MOST", "findings", "fingerprint", "null_keys", "read_schema", "schema_version"]
 
-_ROWID_WORDS = ("rowid", "_rowid_", "oid")
-_VIRTUAL, _STORED = 2, 3  # values of "hidden" in table_xinfo
-_GENERATED: dict[int, Literal["", "virtual", "stored"]] = {_VIRTUAL: "virtual", _STORED: "stored"}
+COLUMNS_AT_MOST = 2_000 - 4
+"""SQLite's usual limit, less the columns that a table of ours has for itself."""
+
+_KNOWN_COLLATIONS = {"BINARY", "NOCASE", "RTRIM"}
 
 
 def read_schema(
@@ -42,45 +44,12 @@ def read_schema(
     Prioritised tables come first, then parents before children.  Raises BadInput for a name that
     matches no table, and for a table that cannot be replicated.
     """
-    known = [name for _, name, kind, *_ in _table_list(db) if kind == "table"]
+    known = [name for _, name, kind, *_ in list_tables(db) if kind == "table"]
     chosen = select_names(known, tables, exclude)
     found = [read_table(db, name) for name in chosen]
     inside = {table.name for table in found}
     kept = [_without_foreign_parents(table, inside) for table in found]
     return Schema(tuple(parents_first(kept, names_in_order(known, priorities))))
-
-
-def read_table(db: sqlite3.Connection, name: str) -> Table:
-    """One table by its exact name; BadInput where it has no key and its rowid cannot be named."""
-    facts = next(row for row in _table_list(db) if row[1] == name)
-    strict, has_rowid = bool(facts[5]), not facts[4]
-    sql = _stored_sql(db, name)
-    infos = _rows(db, "table_xinfo", name)
-    primary = [info[1] for info in sorted(infos, key=lambda info: info[5]) if info[5]]
-    indexes = _read_indexes(db, name)
-    identity = primary[0] if _is_alias(infos, primary, indexes, has_rowid=has_rowid) else None
-    columns = _read_columns(infos, sql, identity, strict=strict)
-    rowid_name = _rowid_name(columns) if has_rowid else ""
-    key, kind = _choose_key(columns, primary, indexes)
-    if kind == "rowid":
-        if not rowid_name:
-            raise BadInput(
-                "a table has no key, and columns named rowid, _rowid_ and oid hide its rowid",
-                where=f"table {name}",
-                remedy="Give it a primary key, or leave it out with `exclude`",
-            )
-        columns = (Column(ROWID, "INTEGER", "INTEGER", not_null=True), *columns)
-    return Table(
-        name=name,
-        columns=columns,
-        key=key,
-        key_kind=kind,
-        identity=identity,
-        rowid_name=rowid_name,
-        strict=strict,
-        indexes=indexes,
-        foreign_keys=_read_foreign_keys(db, name, sql),
-    )
 
 
 def schema_version(db: sqlite3.Connection) -> int:
@@ -99,159 +68,104 @@ def fingerprint(db: sqlite3.Connection) -> str:
     return hashlib.sha256(repr(db.execute(sql, (OWN, OWN)).fetchall()).encode()).hexdigest()
 
 
-def null_keys(db: sqlite3.Connection, table: Table) -> int:
-    """Rows with a NULL in the key, which SQLite allows in a PRIMARY KEY other than INTEGER and PostgreSQL never."""
-    if table.identity is not None or table.key_kind != "primary" or not table.rowid_name:
-        return 0
-    wanted = " OR ".join(f"{quote(name)} IS NULL" for name in table.key)
-    count: int = db.execute(f"SELECT count(*) FROM {quote(table.name)} WHERE {wanted}").fetchone()[0]
-    return count
-
-
-def affinity_of(declared: str, *, strict: bool = False) -> Affinity:
-    """The affinity that SQLite derives from a declared type."""
-    upper = declared.upper()
-    if strict and upper == "ANY":
-        return "BLOB"
-    if "INT" in upper:
-        return "INTEGER"
-    if any(word in upper for word in ("CHAR", "CLOB", "TEXT")):
-        return "TEXT"
-    if "BLOB" in upper or not upper:
-        return "BLOB"
-    if any(word in upper for word in ("REAL", "FLOA", "DOUB")):
-        return "REAL"
-    return "NUMERIC"
-
-
-def _rows(db: sqlite3.Connection, pragma: str, name: str) -> list[tuple[Any, ...]]:
-    return db.execute(f"PRAGMA main.{pragma}({quote(name)})").fetchall()
-
-
-def _table_list(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
-    """(schema, name, type, columns, without rowid, strict) of what may be of interest, in the order of creation."""
-    listed = {row[1]: row for row in db.execute("PRAGMA main.table_list") if row[0] == "main"}
-    stored = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
-    hidden = (OWN, "sqlite_", *_unknown_shadows(db, stored))
-    return [listed[name] for name, _ in stored if name in listed and not fold(name).startswith(hidden)]
-
-
-def _unknown_shadows(db: sqlite3.Connection, stored: Sequence[tuple[str, str]]) -> list[str]:
-    """How the shadow tables begin of virtual tables whose module is not loaded here, so that SQLite cannot tell."""
-    modules = {name for (name,) in db.execute("PRAGMA module_list")}
-    used = {name: ddl.virtual_module(sql) for name, sql in stored}
-    return [f"{fold(name)}_" for name, module in used.items() if module and module not in modules]
-
-
-def _stored_sql(db: sqlite3.Connection, name: str) -> str:
-    row = db.execute("SELECT sql FROM sqlite_master WHERE name = ? AND type IN ('table', 'index')", (name,)).fetchone()
-    return (row[0] if row else None) or ""
-
-
-def _read_columns(
-    infos: Sequence[tuple[Any, ...]], sql: str, identity: str | None, *, strict: bool
-) -> tuple[Column, ...]:
-    collations = ddl.column_collations(sql)
-    return tuple(
-        Column(
-            name=name,
-            declared=declared,
-            affinity=affinity_of(declared, strict=strict),
-            not_null=bool(not_null) or name == identity,
-            default=default,
-            generated=_GENERATED.get(hidden, ""),
-            collation=collations.get(fold(name), "BINARY"),
-        )
-        for _, name, declared, not_null, default, _, hidden in infos
-    )
-
-
-def _is_alias(
-    infos: Sequence[tuple[Any, ...]], primary: Sequence[str], indexes: Sequence[Index], *, has_rowid: bool
-) -> bool:
-    """Whether the primary key is the rowid itself.  The sign is that it has no index: see INTEGER PRIMARY KEY DESC."""
-    if not has_rowid or len(primary) != 1:
-        return False
-    declared = next(info[2] for info in infos if info[1] == primary[0])
-    return declared.upper() == "INTEGER" and not any(index.origin == "pk" for index in indexes)
-
-
-def _rowid_name(columns: Sequence[Column]) -> str:
-    taken = {fold(column.name) for column in columns}
-    return next((word for word in _ROWID_WORDS if word not in taken), "")
-
-
-def _choose_key(
-    columns: Sequence[Column], primary: Sequence[str], indexes: Sequence[Index]
-) -> tuple[tuple[str, ...], KeyKind]:
-    if primary:
-        return tuple(primary), "primary"
-    never_null = {column.name for column in columns if column.not_null}
-    keys = [
-        tuple(part.column for part in index.parts if part.column)
-        for index in indexes
-        if index.unique and not index.where and all(part.column in never_null for part in index.parts)
-    ]
-    if keys:
-        return min(keys, key=lambda key: (len(key), key)), "unique"
-    return (ROWID,), "rowid"
-
-
-def _read_indexes(db: sqlite3.Connection, table: str) -> tuple[Index, ...]:
-    found = []
-    for _, name, unique, origin, _ in _rows(db, "index_list", table):
-        sql = _stored_sql(db, name)
-        where = ddl.index_where(sql) if sql else ""
-        index = Index(name, tuple(_read_parts(db, name, sql)), unique=bool(unique), where=where, origin=origin)
-        found.append(index)
-    return tuple(sorted(found, key=lambda index: index.name))
-
-
-def _read_parts(db: sqlite3.Connection, index: str, sql: str) -> Iterator[IndexPart]:
-    expressions = ddl.index_expressions(sql) if sql else []
-    for place, column_id, column, descending, collation, is_key in _rows(db, "index_xinfo", index):
-        if is_key:
-            expression = "" if column_id >= 0 else expressions[place]
-            yield IndexPart(column, expression, bool(descending), collation)
-
-
-def _read_foreign_keys(db: sqlite3.Connection, table: str, sql: str) -> tuple[ForeignKey, ...]:
-    by_id: dict[int, list[tuple[Any, ...]]] = {}
-    for row in _rows(db, "foreign_key_list", table):
-        by_id.setdefault(row[0], []).append(row)
-    declared = [by_id[number] for number in sorted(by_id, reverse=True)]  # SQLite lists the last one first
-    deferred = ddl.deferred_references(sql)
-    if len(deferred) != len(declared):
-        deferred = [False] * len(declared)
-    found = (_foreign_key(db, rows, late) for rows, late in zip(declared, deferred, strict=True))
-    return tuple(key for key in found if key)
-
-
-def _foreign_key(db: sqlite3.Connection, rows: list[tuple[Any, ...]], deferred: bool) -> ForeignKey | None:  # noqa: FBT001
-    """None where the parent, or a column of it, does not exist."""
-    rows.sort(key=lambda row: row[1])
-    _, _, parent, _, _, on_update, on_delete, _ = rows[0]
-    actual = next((row[1] for row in _table_list(db) if fold(row[1]) == fold(parent)), None)
-    if actual is None:
-        return None
-    infos = _rows(db, "table_xinfo", actual)
-    names = {fold(info[1]): info[1] for info in infos}
-    wanted = [row[4] for row in rows]
-    if wanted[0] is None:
-        wanted = [info[1] for info in sorted(infos, key=lambda info: info[5]) if info[5]]
-    if len(wanted) != len(rows) or any(fold(name) not in names for name in wanted):
-        return None
-    return ForeignKey(
-        columns=tuple(row[3] for row in rows),
-        parent=actual,
-        parent_columns=tuple(names[fold(name)] for name in wanted),
-        on_delete=on_delete,
-        on_update=on_update,
-        deferred=deferred,
-    )
-
-
 def _without_foreign_parents(table: Table, inside: set[str]) -> Table:
     """References to tables that are not replicated cannot be made on the replica."""
     kept = tuple(key for key in table.foreign_keys if key.parent in inside)
     return structs.replace(table, foreign_keys=kept)
+
+
+def findings(db: sqlite3.Connection) -> list[Finding]:
+    """What stands in the way of replicating all of this database, or should be known before; looks at no row."""
+    found = [*_leftovers(db), *_encoding(db)]
+    for name in (row[1] for row in list_tables(db) if row[2] == "table"):
+        try:
+            table = read_table(db, name)
+        except BadInput as error:
+            found.append(Finding("refuse", "no-key", error.what, error.where, error.remedy))
+            continue
+        found += [*_readable(db, table), *_key_findings(table), *_parent_findings(db, table)]
+        found += [*_trigger_findings(db, table), *_generated(table)]
+    return found
+
+
+def _leftovers(db: sqlite3.Connection) -> Iterator[Finding]:
+    for name, sql in db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name"):
+        module = ddl.virtual_module(sql)
+        if module:
+            what = f"a virtual table ({module}) cannot have triggers, so it is not copied"
+            remedy = "Make its like on PostgreSQL (for full text: a tsvector column), filled from the tables it indexes"
+            yield Finding("warn", "virtual-table", what, f"table {name}", remedy)
+    views = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY name")]
+    if views:
+        remedy = "Create them on PostgreSQL, in its own SQL"
+        yield Finding("note", "views", "views are not copied", ", ".join(views), remedy)
+
+
+def _encoding(db: sqlite3.Connection) -> Iterator[Finding]:
+    encoding = db.execute("PRAGMA encoding").fetchone()[0]
+    if encoding != "UTF-8":
+        yield Finding("note", "encoding", f"texts are stored as {encoding} and copied as UTF-8")
+
+
+def _readable(db: sqlite3.Connection, table: Table) -> Iterator[Finding]:
+    where = f"table {table.name}"
+    if len(table.columns) > COLUMNS_AT_MOST:
+        what = f"it has {len(table.columns)} columns; at most {COLUMNS_AT_MOST} can be captured"
+        yield Finding("refuse", "too-wide", what, where, "Leave it out with `exclude`")
+    try:
+        db.execute(f"EXPLAIN SELECT * FROM {quote(table.name)}").close()
+    except sqlite3.Error as error:
+        remedy = "What only the application registers cannot be read from outside: leave the table out with `exclude`"
+        yield Finding("refuse", "unreadable", f"it cannot be read: {error}", where, remedy)
+
+
+def _key_findings(table: Table) -> Iterator[Finding]:
+    where = f"table {table.name}"
+    if table.key_kind == "rowid":
+        what = "it has no primary key; its hidden rowid serves as the key, and VACUUM gives out new ones"
+        yield Finding(
+            "warn", "rowid-key", what, where, "Do not VACUUM while it is replicated, or give it a primary key"
+        )
+    collations = {part.collation for index in table.indexes for part in index.parts if part.column in table.key}
+    collations |= {column.collation for column in table.columns if column.name in table.key}
+    for collation in sorted(collations):
+        if collation.upper() not in _KNOWN_COLLATIONS:
+            what = f"its key is ordered by {collation}, which only the application knows"
+            level: Any = "warn" if table.rowid_name else "refuse"
+            yield Finding(level, "collation", what, where, "Leave the table out with `exclude`, or make the key BINARY")
+        elif collation.upper() != "BINARY":
+            what = f"its key is {collation}; on PostgreSQL keys are compared exactly, so 'a' and 'A' are two"
+            yield Finding("note", "inexact-key", what, where, "Look at what the application expects of it")
+
+
+def _parent_findings(db: sqlite3.Connection, table: Table) -> Iterator[Finding]:
+    known = {fold(row[1]) for row in list_tables(db)}
+    parents = {row[2] for row in pragma_rows(db, "foreign_key_list", table.name)}
+    for parent in sorted(parents):
+        if fold(parent) not in known:
+            what = f"its foreign key refers to {parent}, which does not exist"
+            yield Finding("warn", "no-parent", what, f"table {table.name}", "It is not made on PostgreSQL")
+
+
+def _trigger_findings(db: sqlite3.Connection, table: Table) -> Iterator[Finding]:
+    sql = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE ORDER BY name"
+    for (name,) in db.execute(sql, (table.name,)).fetchall():
+        if name.startswith(OWN):
+            continue
+        text, where = stored_sql(db, name, "trigger"), f"trigger {name} of table {table.name}"
+        if ddl.is_after(text) and ddl.raises_and_keeps(text):
+            what = "a RAISE(IGNORE) or RAISE(FAIL) keeps triggers that would run after it from running"
+            remedy = "It is safe where capture is installed later; create it anew only together with `switchback run`"
+            yield Finding("note", "raise", what, where, remedy)
+        if not ddl.is_after(text) and conflicts(table) and ddl.writes_to(text, table.name):
+            what = "before a row is written it writes to the same table; a row that it brings into the way of a REPLACE"
+            remedy = "If that can be, verify often, or let the application do it instead of a trigger"
+            yield Finding("warn", "before-trigger", f"{what} would vanish unseen", where, remedy)
+
+
+def _generated(table: Table) -> Iterator[Finding]:
+    names = [column.name for column in table.columns if column.generated]
+    if names:
+        what = "generated columns are copied as ordinary values"
+        remedy = "PostgreSQL does not compute them; the application must, or a generated column made there"
+        yield Finding("note", "generated", what, f"table {table.name}, {', '.join(names)}", remedy)

@@ -225,6 +225,17 @@ def is_after(sql: str) -> bool:
     return False
 
 
+def writes_to(sql: str, table: str) -> bool:
+    """Whether a trigger's body inserts into, or updates, that table."""
+    parts = tokens(sql)
+    start = next((place for place, token in enumerate(parts) if token.is_word("BEGIN")), len(parts))
+    body = parts[start:]
+    return any(
+        token.names(table) and (before.is_word("INTO", "UPDATE") or (verb.is_word("UPDATE", "OR")))
+        for verb, before, token in zip(body, body[1:], body[2:], strict=False)
+    )
+
+
 def virtual_module(sql: str | None) -> str:
     """The module of a CREATE VIRTUAL TABLE, in lower case; nothing for any other statement."""
     parts = tokens(sql or "")

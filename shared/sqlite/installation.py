@@ -20,8 +20,9 @@ from msgspec import Struct, structs
 
 from shared.errors import BadInput, SchemaChanged, Stop
 from shared.sqlite import ddl
-from shared.sqlite.catalog import OWN, read_schema
+from shared.sqlite.catalog import COLUMNS_AT_MOST, read_schema
 from shared.sqlite.connection import quote, writing
+from shared.sqlite.description import OWN
 from shared.sqlite.state import read_state, write_state
 from shared.sqlite.triggers import trigger_sql
 from shared.tables import Schema, Table
@@ -35,7 +36,6 @@ _TABLES = {
     "_switchback_state": "(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
 }
 _PENDING_INDEX = 'CREATE INDEX "_switchback_pending_tags" ON "_switchback_pending" ("tbl", "tag1", "tag2")'
-_ROOM = 2_000 - 4  # columns of a table at the most, in SQLite's usual build; ours has four of its own
 
 
 class Installed(Struct, frozen=True):
@@ -130,8 +130,8 @@ def _check_schema(db: sqlite3.Connection, schema: Schema) -> None:
         if now is None or _shape(now) != _shape(table):
             what = "the table was changed since it was looked at" if now else "the table is gone"
             raise SchemaChanged(what, where=f"table {table.name}", remedy="Start again when the migration is over")
-        if len(table.columns) > _ROOM:
-            what = f"the table has {len(table.columns)} columns; at most {_ROOM} can be captured"
+        if len(table.columns) > COLUMNS_AT_MOST:
+            what = f"the table has {len(table.columns)} columns; at most {COLUMNS_AT_MOST} can be captured"
             raise BadInput(what, where=f"table {table.name}", remedy="Leave it out with `exclude`")
 
 
