@@ -29,16 +29,29 @@ class Result(Struct, frozen=True):
 
 
 class Check(Struct, frozen=True):
-    """A named check: ``look`` gives its findings, and an error where it cannot look."""
+    """A named check: ``look`` gives its findings, a string being one that is right, and raises where it cannot look.
+
+    ``needs`` names a check without which this one has nothing to look at.
+    """
 
     name: str
     look: Callable[[], Iterable[Result | Finding | str]]
-    """A string is what was found to be right."""
+    needs: str = ""
 
 
 def run_checks(checks: Iterable[Check]) -> list[Result]:
     """All results, in the order of the checks."""
-    return [result for check in checks for result in _run(check)]
+    results: list[Result] = []
+    failed: set[str] = set()
+    for check in checks:
+        if check.needs in failed:
+            results.append(Result(check.name, "could not run", f"it needs the {check.needs}"))
+            continue
+        found, error = _run(check)
+        results += found
+        if error:
+            failed.add(check.name)
+    return results
 
 
 def exit_code(results: Iterable[Result]) -> int:
@@ -52,15 +65,15 @@ def worst(results: Iterable[Result]) -> Outcome:
     return next((outcome for outcome in _WORST_FIRST if outcome in outcomes), "ok")
 
 
-def _run(check: Check) -> list[Result]:
+def _run(check: Check) -> tuple[list[Result], bool]:
+    """The results, and whether it could not be finished."""
     results: list[Result] = []
     try:
         results += [_as_result(check.name, found) for found in check.look()]
-    except Retry as error:
-        results.append(Result(check.name, "could not run", error.what, error.where, error.remedy))
     except SwitchbackError as error:
-        results.append(Result(check.name, "refuse", error.what, error.where, error.remedy))
-    return results or [Result(check.name, "ok", "nothing found")]
+        outcome: Outcome = "could not run" if isinstance(error, Retry) else "refuse"
+        return [*results, Result(check.name, outcome, error.what, error.where, error.remedy)], True
+    return results or [Result(check.name, "ok", "nothing found")], False
 
 
 def _as_result(name: str, found: Result | Finding | str) -> Result:

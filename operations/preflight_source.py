@@ -20,6 +20,8 @@ from shared.findings import Finding
 from shared.settings import Settings
 from shared.sqlite.catalog import findings, null_keys, read_schema
 from shared.sqlite.connection import connect, quote, reading, translated
+from shared.sqlite.description import list_tables
+from shared.sqlite.selection import select_names
 
 _LOCK_SECONDS = 2.0
 _PATIENCE = {True: (30.0, 30.0), False: (3.0, 0.5)}  # in all, and for one table; with and without WAL
@@ -40,11 +42,11 @@ def source_checks(settings: Settings) -> list[Check]:
             with closing(connect(path, readonly=True, busy_seconds=_LOCK_SECONDS)) as db, translated(path):
                 return list(look(db))
 
-        return Check(name, opened)
+        return Check(name, opened, needs="source")
 
     return [
         on_source("source", lambda db: _look_at_file(db, path)),
-        Check("source is writable", lambda: _look_at_lock(path)),
+        Check("source is writable", lambda: _look_at_lock(path), needs="source"),
         on_source("journal mode", _look_at_journal),
         on_source("tables", lambda db: _look_at_tables(db, settings)),
         on_source("integrity", lambda db: _look_at_integrity(db, settings)),
@@ -88,13 +90,19 @@ def _look_at_journal(db: sqlite3.Connection) -> Found:
 
 def _look_at_tables(db: sqlite3.Connection, settings: Settings) -> Found:
     with reading(db):
-        schema = read_schema(db, settings.tables, settings.exclude, settings.priorities)
-        found = findings(db)
-    if not schema.tables:
+        known = [row[1] for row in list_tables(db) if row[2] == "table"]
+        chosen = select_names(known, settings.tables, settings.exclude)
+        found = [finding for finding in findings(db) if not _is_about(finding, set(known) - set(chosen))]
+    if not chosen:
         yield Finding("refuse", "no-tables", "there is no table to copy", remedy="See the settings tables and exclude")
     else:
-        yield f"{len(schema.tables)} tables can be copied"
+        left_out = f", {len(known) - len(chosen)} are left out" if len(known) > len(chosen) else ""
+        yield f"{len(chosen)} tables are to be copied{left_out}"
     yield from found
+
+
+def _is_about(finding: Finding, tables: Iterable[str]) -> bool:
+    return any(f"{finding.where},".startswith(f"table {name},") for name in tables)
 
 
 def _look_at_integrity(db: sqlite3.Connection, settings: Settings) -> Found:

@@ -51,7 +51,7 @@ def target_checks(settings: Settings) -> list[Check]:
             with closing(connect(dsn, application_name="switchback-check")) as db, translated(where="the target"):
                 return list(look(db))
 
-        return Check(name, opened)
+        return Check(name, opened, needs="target")
 
     return [
         on_target("target", _look_at_server),

@@ -21,9 +21,9 @@ from shared.postgres.connection import translated as postgres_errors
 from shared.postgres.ledger import exists
 from shared.presence import is_running
 from shared.settings import Settings
-from shared.sqlite.catalog import OWN
 from shared.sqlite.connection import connect as connect_sqlite
 from shared.sqlite.connection import translated as sqlite_errors
+from shared.sqlite.description import OWN
 from shared.sqlite.installation import uninstall as uninstall_capture
 
 _OURS = """
