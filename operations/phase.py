@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from operations.wording import count, duration
+from operations.wording import count, duration, size
 
 Phase = Literal["unknown", "not installed", "starting", "copying", "finishing", "in step", "behind", "stopped"]
 DaemonState = Literal["never", "running", "waiting", "stopped", "killed"]
@@ -83,6 +83,7 @@ class Status(Struct):
     daemons: list[DaemonStatus]
     lag_changes: int | None = None
     lag_seconds: float | None = None
+    warnings: list[str] = []
     trouble: str = ""  # why the replica stands still, in the sink's own words
     phase: Phase = "unknown"
     summary: str = ""
@@ -118,6 +119,18 @@ def summarise(status: Status) -> tuple[Phase, str]:
     if status.trouble and not any(daemon.name == "sink" and daemon.state != "never" for daemon in status.daemons):
         return "stopped", f"sink ended: {status.trouble} ({summary})"
     return phase, "; ".join([summary, *waiting])
+
+
+def warn(source: SourceStatus, changelog_rows: int, wal_mb: int) -> list[str]:
+    """What fills the source's disk, above the limits given."""
+    found = []
+    if source.changelog_rows > changelog_rows:
+        what = f"the change log in the source holds {count(source.changelog_rows)} changes"
+        found.append(f"{what}: they stay until the replica has confirmed them; mind the disk")
+    if source.wal_bytes > wal_mb * 1_000_000:
+        what = f"the source's -wal file has {size(source.wal_bytes)}"
+        found.append(f"{what}: a long read transaction keeps SQLite from checkpointing; find it")
+    return found
 
 
 def _progress(status: Status) -> tuple[Phase, str]:

@@ -32,7 +32,9 @@ def verdict(results: Sequence[Result]) -> str:
     """The last line."""
     counts = {outcome: sum(result.outcome == outcome for result in results) for outcome in STYLES}
     if not exit_code(results):
-        warned = f", {counts['warn']} things to decide" if counts["warn"] else ""
+        warned = f"; {counts['warn']} to decide about" if counts["warn"] else ""
+        if any(result.check == "target" and result.outcome != "ok" for result in results):
+            return f"Nothing stands in the way so far{warned}; the target was not looked at."
         return f"A migration can begin{warned}."
     parts = [f"{counts[outcome]} {text}" for outcome, text in _BLOCKING if counts[outcome]]
     return f"A migration cannot begin yet: {', '.join(parts)}."

@@ -25,6 +25,7 @@ from operations.phase import (
     Status,
     TableStatus,
     summarise,
+    warn,
 )
 from shared.errors import SwitchbackError
 from shared.log.contract import LogBackend
@@ -85,6 +86,7 @@ class Watch:
             lag_changes=max(0, source.seq - ledger.seq) if source.installed and ledger.exists else None,
             lag_seconds=lag_seconds if source.installed and ledger.exists else None,
             trouble=trouble,
+            warnings=warn(source, self._settings.changelog_warn_rows, self._settings.wal_warn_mb),
         )
         phase, summary = summarise(status)
         return structs.replace(status, phase=phase, summary=summary)

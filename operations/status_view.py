@@ -23,7 +23,8 @@ def show_status(status: Status) -> RenderableType:
         f" - {status.summary}",
         overflow="fold",
     )
-    parts: list[RenderableType] = [headline, Text(), _facts(status)]
+    warnings = [Text(f"warning: {warning}", style="yellow") for warning in status.warnings]
+    parts: list[RenderableType] = [headline, *warnings, Text(), _facts(status)]
     if status.tables and not status.ledger.copied:
         parts += [Text(), _tables(status)]
     return Group(*parts)

@@ -12,6 +12,7 @@ from operations.phase import (
     Status,
     TableStatus,
     summarise,
+    warn,
 )
 
 SOURCE = SourceStatus("app.db", installed=True, incarnation="i", seq=10)
@@ -98,3 +99,9 @@ def test_synced_needs_the_whole_snapshot_and_no_lag() -> None:
     assert STATUS.synced
     assert not replace(STATUS, lag_changes=1).synced
     assert not replace(STATUS, ledger=replace(LEDGER, copied=False)).synced
+
+
+def test_what_fills_the_source_disk_is_warned_of() -> None:
+    source = replace(SOURCE, changelog_rows=101, wal_bytes=2_000_001)
+    assert len(warn(source, 100, 2)) == 2
+    assert warn(source, 101, 3) == []
