@@ -35,12 +35,17 @@ class TablePlan:
         """Row images as rows to write; raises Hold naming the value that does not fit."""
         return list(self.rows_from(list(zip(*images, strict=True))))
 
-    def rows_from(self, columns: Sequence[Sequence[Any]]) -> zip[tuple[Any, ...]]:
-        """The same from columns: what a snapshot piece carries."""
+    def rows_from(self, columns: Sequence[Sequence[Any]], *, trusting: bool = False) -> zip[tuple[Any, ...]]:
+        """The same from columns: what a snapshot piece carries.
+
+        ``trusting`` leaves to psycopg what psycopg checks itself: for rows that go by COPY, where a TypeError
+        means that they must be looked at one by one.
+        """
         out = []
         for place, codec in zip(self.places, self.codecs, strict=True):
             try:
-                out.append(codec.to_postgres_column(columns[place]))
+                convert = codec.to_copy if trusting else codec.to_postgres_column
+                out.append(convert(columns[place]))
             except Unfit as unfit:
                 key = tuple(columns[k][unfit.index] for k in self.table.key_places)
                 raise self.unfit(place, key, unfit) from unfit

@@ -106,10 +106,11 @@ class RowWriter:
         """Write a snapshot piece; returns its number of rows."""
         plan, count = self._plans(piece.table), len(piece.columns[0])
         try:
-            rows = list(plan.rows_from(piece.columns))
+            rows = list(plan.rows_from(piece.columns, trusting=True))
             with self._db.transaction():
                 self._copy_piece(plan, piece, rows)
-        except psycopg.DataError:
+        except (psycopg.DataError, TypeError):
+            self._staged.clear()
             for image in zip(*piece.columns, strict=True):
                 self._write_image(plan, image)
         return count
