@@ -126,6 +126,22 @@ def status(
             _repeat(lambda: live.update(show_status(looker.look()), refresh=True))
 
 
+@app.command()
+@with_settings("source", "target")
+def verify(
+    settings: Settings,
+    tables: Annotated[list[str] | None, typer.Argument(help="tables to compare (* and ? match); all if none")] = None,
+    *,
+    changed: Annotated[bool, typer.Option("--changed", help="only rows changed since the last full pass")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="send the differing rows through the log again")] = False,
+    json: Json = False,
+) -> None:
+    """Compare both sides row for row, at one position of the history, while changes go on."""
+    from operations.verification.command import verify_command  # noqa: PLC0415
+
+    raise typer.Exit(verify_command(settings, tables or [], changed, json, repair, out))
+
+
 @log.command("show")
 @with_settings()
 def log_show(

@@ -20,6 +20,7 @@ from shared.settings import Setting, all_settings, load_settings
 WHERE = ("source", "target", "target_password_file", "stream", "log", "state_dir")
 """The settings that say which migration is meant: shown in the help of every command."""
 
+_SETTING = "setting_"  # keeps settings apart from a command's own parameters
 _PANELS = (
     ("Which migration", frozenset(WHERE)),
     ("Which tables", frozenset({"tables", "exclude", "priorities", "types", "existing"})),
@@ -33,7 +34,7 @@ def with_settings(*needs: str, every: bool = False) -> Callable[[Callable[..., N
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def run(config: Path | None, **given: Any) -> None:  # noqa: ANN401  (typer hands over what was declared)
-            flags = {setting.name: given.pop(setting.name) for setting in all_settings()}
+            flags = {setting.name: given.pop(_SETTING + setting.name) for setting in all_settings()}
             command(load_settings(config, flags, needs=needs), **given)
 
         hints = get_type_hints(command, include_extras=True)
@@ -60,7 +61,7 @@ def _parameters(*, every: bool) -> Iterator[inspect.Parameter]:
             hidden=not every and setting.name not in WHERE,
             rich_help_panel=_panel(setting),
         )
-        yield _parameter(setting.name, Annotated[str | None, option])
+        yield _parameter(_SETTING + setting.name, Annotated[str | None, option])
 
 
 def _parameter(name: str, annotation: object) -> inspect.Parameter:

@@ -13,7 +13,7 @@ from psycopg import sql
 from operations.preflight import Check, Result
 from shared.errors import BadInput
 from shared.findings import Finding
-from shared.log.opening import open_log
+from shared.log.opening import open_log_of
 from shared.postgres.connection import connect, translated
 from shared.postgres.ledger import read_ledger
 from shared.settings import Settings
@@ -155,6 +155,6 @@ def _look_at_log(settings: Settings) -> Found:
         if not path.exists():
             yield f"{path} will be created"
             return
-    with closing(open_log(url, settings.stream)) as log:
+    with closing(open_log_of(settings)) as log:
         first, end = log.spine.bounds()
         yield f"{url} holds offsets {first} to {end - 1}" if end > first else f"{url} is empty"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from contextlib import closing
 from types import FrameType
 
@@ -65,12 +66,12 @@ def _supervise(daemons: list[Daemon], stop: threading.Event, synced: threading.E
 
 def _look(settings: Settings, display: Display, stop: threading.Event, synced: threading.Event) -> None:
     """Runs beside the supervisor, because a server that is away makes a look take long."""
-    with closing(Watch(settings)) as watch:
+    with closing(Watch(settings, time.time())) as watch:
         while not stop.wait(_LOOK_SECONDS):
             status = watch.look()
             if not stop.is_set():
                 display.update(status)
-            if status.synced:
+            if status.synced and all(daemon.state == "running" for daemon in status.daemons):
                 synced.set()
 
 

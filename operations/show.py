@@ -8,7 +8,7 @@ from pathlib import Path
 from operations.screen import say, say_json
 from shared.errors import BadInput
 from shared.log.listing import list_groups
-from shared.log.opening import open_log
+from shared.log.opening import open_log_of
 from shared.settings import Settings
 
 
@@ -17,6 +17,6 @@ def show_log(settings: Settings, start: int, *, json: bool) -> None:
     if settings.log.startswith("embedded:") and not Path(settings.log.removeprefix("embedded:")).exists():
         remedy = "switchback run makes it; see --stream and --log"
         raise BadInput("there is no log yet", where=settings.log, remedy=remedy)
-    with closing(open_log(settings.log, settings.stream)) as log:
+    with closing(open_log_of(settings)) as log:
         for group in list_groups(log.spine, settings.stream, start):
             say_json(group) if json else say(str(group))

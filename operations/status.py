@@ -29,7 +29,7 @@ from operations.phase import (
 )
 from shared.errors import SwitchbackError
 from shared.log.contract import LogBackend
-from shared.log.opening import open_log
+from shared.log.opening import open_log_of
 from shared.postgres.connection import connect as connect_postgres
 from shared.postgres.connection import translated as postgres_errors
 from shared.postgres.ledger import read_copied, read_ledger
@@ -58,10 +58,11 @@ class _Checkpoint(Struct):
 
 
 class Watch:
-    """Looks at one stream again and again over the same connections."""
+    """Looks at one stream again and again over the same connections; daemons' notes from before ``since`` are old."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, since: float = 0.0) -> None:
         self._settings = settings
+        self._since = since
         self._source: sqlite3.Connection | None = None
         self._target: psycopg.Connection[Any] | None = None
         self._log: LogBackend | None = None
@@ -82,7 +83,7 @@ class Watch:
             log=log,
             ledger=ledger,
             tables=tables,
-            daemons=[daemon_status(self._settings, name) for name in DAEMONS],
+            daemons=[daemon_status(self._settings, name, self._since) for name in DAEMONS],
             lag_changes=max(0, source.seq - ledger.seq) if source.installed and ledger.exists else None,
             lag_seconds=lag_seconds if source.installed and ledger.exists else None,
             trouble=trouble,
@@ -148,7 +149,7 @@ class Watch:
             return LogStatus(url, error="not there yet"), ""
         try:
             if self._log is None:
-                self._log = open_log(url, self._settings.stream)
+                self._log = open_log_of(self._settings)
             first, end = self._log.spine.bounds()
             return LogStatus(url, first, end), read_report(self._log, POSTGRES).trouble
         except SwitchbackError as error:
@@ -156,10 +157,10 @@ class Watch:
             return LogStatus(url, error=str(error)), ""
 
 
-def daemon_status(settings: Settings, name: str) -> DaemonStatus:
+def daemon_status(settings: Settings, name: str, since: float = 0.0) -> DaemonStatus:
     """What its note says, and whether it lives."""
     note = read_presence(settings.state_dir, settings.stream, name)
-    if note is None:
+    if note is None or note.started < since:
         return DaemonStatus(name)
     metrics = f"http://{note.bind}:{note.port}/metrics" if note.port else ""
     if is_running(settings.state_dir, settings.stream, name):
