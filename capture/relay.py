@@ -18,13 +18,16 @@ from typing import Protocol
 from capture.progress import Progress, TableProgress, fold
 from capture.sqlite.chunks import Chunk
 from shared import wire
-from shared.errors import LeaseLost, SourceRestored
+from shared.errors import BadInput, LeaseLost, SourceRestored
 from shared.groups import Change, Header, Kind, Position
 from shared.log.spine import Writer
 from shared.steps import reached
 from shared.tables import Schema
 
 _OLDER = "The file is an older copy of what was replicated: bring the newer one back, or copy again"
+
+_USED = "the log holds the history of another source, or of an earlier installation, under this stream's name"
+_OTHER_NAME = "Choose another name with --stream, or remove the old log"
 
 
 class Source(Protocol):
@@ -99,11 +102,12 @@ class Relay:
             headers = self._writer.claim(self.lease, self.progress.position)
         except LeaseLost as error:
             self._source.high()  # says so, if the source knows the other claim
+            if self.progress.number == 0:
+                raise BadInput(_USED, remedy=_OTHER_NAME) from error
             raise SourceRestored(f"{error.what}, which the source does not know of", remedy=_OLDER) from error
         strange = {header.incarnation for header in headers} - {self._source.incarnation}
         if strange:
-            what = "the log holds the history of another source database under this stream's name"
-            raise SourceRestored(what, remedy="Choose another stream name, or remove the old log")
+            raise BadInput(_USED, remedy=_OTHER_NAME)
         return headers
 
     def publish_schema(self) -> None:
