@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,15 @@ class InProcess:
         install(self.db, self.schema, STREAM)
         self.log = EmbeddedLog(path.with_name("log.db"))
         self.applied_groups: list[Applied] = []
+        self._reader = connect_postgres(dsn, application_name="test")
         self._chunk_rows, self._batch, self._types = chunk_rows, batch_changes, types
         self.restart_capture()
         self.restart_sink()
+
+    def reinstall(self) -> None:
+        """After triggers of the application's were made: ours are to run first again."""
+        install(self.db, self.schema, STREAM)
+        self.restart_capture()
 
     def restart_capture(self) -> None:
         self.source = SqliteSource(self.db, self.path, self.schema, self._chunk_rows)
@@ -45,6 +50,8 @@ class InProcess:
         self.relay.claim()
 
     def restart_sink(self) -> None:
+        if hasattr(self, "replica"):
+            self.replica.close()
         self.replica = PostgresReplica(self.dsn, STREAM, self._types, "refuse")
         ledger, schema = self.replica.open()
         self.reader = Reader(self.log.spine, STREAM, ledger.position)
@@ -73,6 +80,7 @@ class InProcess:
             self.applier.apply(events)
 
     def close(self) -> None:
+        self._reader.close()
         self.replica.close()
         self.log.close()
         self.db.close()
@@ -80,9 +88,8 @@ class InProcess:
     def differences(self) -> list[str]:
         """What differs between the two sides now, in words; nothing is excused."""
         found = []
-        with closing(connect_postgres(self.dsn, application_name="test")) as db:
-            for table in self.schema.tables:
-                found += _differences(self.db, db, table.name, self.replica)
+        for table in self.schema.tables:
+            found += _differences(self.db, self._reader, table.name, self.replica)
         return found
 
 
