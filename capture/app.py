@@ -13,7 +13,7 @@ from capture.session import Pace, Session
 from capture.sqlite.opening import open_source
 from capture.wake import Waker
 from shared.errors import BadInput
-from shared.log.opening import open_log
+from shared.log.opening import open_log_of
 from shared.log.spine import Writer
 from shared.metrics import CaptureMetrics
 from shared.program import Context, run_program
@@ -38,7 +38,7 @@ def _work(context: Context, measures: Measures, waker: Waker) -> None:
     settings = context.settings
     with ExitStack() as stack:
         source = stack.enter_context(open_source(settings, context.logger))
-        log = open_log(settings.log, settings.stream)
+        log = open_log_of(settings)
         stack.callback(log.close)
         writer = Writer(log.spine, settings.stream, source.incarnation)
         relay = Relay(source, writer, source.progress, measures.published)

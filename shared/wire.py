@@ -7,10 +7,12 @@ Text that is not UTF-8 is extension type 1 around its bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
+from shared.errors import Stop
 from shared.groups import Change, RawText, Rows, Value
 from shared.tables import Schema
 
@@ -19,6 +21,7 @@ FRAME_BYTES = 880_000
 """Payload bytes of a frame at the most: with headers it stays below any broker's default limit of 1 MiB."""
 
 _RAW_TEXT = 1
+_ARRAY_BYTES = 5
 
 
 def _to_wire(value: object) -> object:
@@ -46,12 +49,12 @@ encode = _encoder.encode
 def encode_changes(changes: Iterable[Change]) -> Iterator[bytes]:
     """Pieces of whole changes, each under the frame size where a change fits into one."""
     parts: list[bytes] = []
-    size = 0
+    size = _ARRAY_BYTES
     for change in changes:
         part = encode(change)
         if parts and size + len(part) > FRAME_BYTES:
             yield _array(parts)
-            parts, size = [], 0
+            parts, size = [], _ARRAY_BYTES
         parts.append(part)
         size += len(part)
     if parts:
@@ -59,8 +62,9 @@ def encode_changes(changes: Iterable[Change]) -> Iterator[bytes]:
 
 
 def decode_changes(piece: bytes) -> list[Change]:
-    """The changes of a piece, in their order."""
-    return _changes.decode(piece)
+    """The changes of a piece, in their order; Stop where it holds none."""
+    with _readable():
+        return _changes.decode(piece)
 
 
 def encode_rows(table: str, rows: Sequence[Sequence[Value]]) -> Iterator[bytes]:
@@ -77,18 +81,29 @@ def encode_rows(table: str, rows: Sequence[Sequence[Value]]) -> Iterator[bytes]:
 
 
 def decode_rows(piece: bytes) -> Rows:
-    """The rows of a piece, column by column."""
-    return _rows.decode(piece)
+    """The rows of a piece, column by column; Stop where it holds none."""
+    with _readable():
+        return _rows.decode(piece)
 
 
 def decode_schema(piece: bytes) -> Schema:
-    """The schema of a piece of kind ``schema``."""
-    return _schema.decode(piece)
+    """The schema of a piece of kind ``schema``; Stop where it holds none."""
+    with _readable():
+        return _schema.decode(piece)
 
 
 def decode_any(piece: bytes) -> Any:  # noqa: ANN401  (a reader of unknown payloads cannot know)
     """Whatever a piece holds, for showing."""
     return msgspec.msgpack.decode(piece, ext_hook=_from_wire)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except (msgspec.DecodeError, ValueError) as error:
+        remedy = "It was written by a newer version, or is damaged: update this program, or copy again"
+        raise Stop(f"a payload in the log cannot be read: {error}", remedy=remedy) from error
 
 
 def _array(parts: list[bytes]) -> bytes:

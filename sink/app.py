@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from contextlib import ExitStack
 
-from shared.log.opening import open_log
+from shared.log.opening import open_log_of
 from shared.log.spine import Reader
 from shared.metrics import SinkMetrics
 from shared.program import Context, run_program
@@ -35,7 +35,7 @@ def _work(context: Context, measures: Measures) -> None:
         replica = PostgresReplica(dsn, settings.stream, settings.types, settings.existing)
         stack.callback(replica.close)
         ledger, schema = replica.open()
-        log = open_log(settings.log, settings.stream)
+        log = open_log_of(settings)
         stack.callback(log.close)
         reader = Reader(log.spine, settings.stream, ledger.position)
         context.logger.info("goes on behind", position=str(ledger.position), seq=ledger.seq)

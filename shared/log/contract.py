@@ -18,10 +18,10 @@ class Record(NamedTuple):
 
 
 class StoredRecord(NamedTuple):
-    """What comes back: the same with its place."""
+    """What comes back: the same with its place.  Somebody else's record may have headers without a value."""
 
     offset: int
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
     value: bytes
 
 
@@ -44,7 +44,8 @@ class RecordStore(Protocol):
     def fetch(self, offset: int, timeout: float) -> list[StoredRecord]:
         """Records from that offset on, some megabytes at the most; waits up to ``timeout`` seconds for the first.
 
-        Raises SpineBroken where the offset is below the first one kept.
+        Offsets may have gaps where a backend uses some for itself.  Raises SpineBroken where the offset is
+        below the first one kept, or beyond the one that the next record will get.
         """
 
     def bounds(self) -> tuple[int, int]:
@@ -61,8 +62,13 @@ class RecordStore(Protocol):
 class LogBackend(Protocol):
     """A stream's place in a log technology; opening it makes what is missing and checks what is there."""
 
-    spine: RecordStore
-    control: RecordStore
+    @property
+    def spine(self) -> RecordStore:
+        """The history itself."""
+
+    @property
+    def control(self) -> RecordStore:
+        """Intents and answers of a cutover; kept for ever."""
 
     def report(self, replica: str, body: bytes) -> None:
         """Keep ``body`` as the latest report of that replica; a hint for others, never the truth."""

@@ -39,15 +39,15 @@ def to_headers(header: Header) -> list[tuple[str, bytes]]:
     ]
 
 
-def from_headers(pairs: Sequence[tuple[str, bytes]]) -> Header:
+def from_headers(pairs: Sequence[tuple[str, bytes | None]]) -> Header:
     """The header of a record; raises Unreadable, with the reason, where there is none."""
-    given = dict(pairs)
+    given = {name: value for name, value in pairs if value is not None}
     version = given.get("v")
     if version is None:
         message = "not a record of Switchback"
         raise Unreadable(message)
     if version != VERSION:
-        message = f"record version {version.decode(errors='replace')} is not known"
+        message = f"record version {version.decode(errors='replace')[:20]!r} is not known"
         raise Unreadable(message)
     try:
         return _header(given)
@@ -61,6 +61,10 @@ def _header(given: dict[str, bytes]) -> Header:
     if kind not in _KINDS:
         message = f"kind {kind}"
         raise ValueError(message)
+    last, more = given["last"] == b"1", given["more"] == b"1"
+    if last and more:
+        message = "the group's last frame goes on"
+        raise ValueError(message)
     return Header(
         stream=given["stream"].decode(),
         incarnation=given["incarnation"].decode(),
@@ -72,7 +76,7 @@ def _header(given: dict[str, bytes]) -> Header:
         first_seq=int(given["first-seq"]),
         last_seq=int(given["last-seq"]),
         frame=int(given["frame"]),
-        last=given["last"] == b"1",
-        more=given["more"] == b"1",
+        last=last,
+        more=more,
         meta=msgspec.json.decode(given["meta"], type=dict),
     )

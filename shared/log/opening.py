@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from shared.errors import BadInput
 from shared.log.contract import LogBackend
 from shared.log.embedded import EmbeddedLog
+from shared.options import Kafka, Settings
+
+_DAY_MS = 24 * 3600 * 1000
+_RETENTION_DAYS = 7
 
 
-def open_log(url: str, stream: str) -> LogBackend:
+def open_log_of(settings: Settings) -> LogBackend:
+    """Open the log that the settings name, in the way they say; raises as ``open_log`` does."""
+    kafka = settings.kafka
+    return open_log(
+        settings.log,
+        settings.stream,
+        client=client_settings(kafka),
+        retention_ms=settings.retention_days * _DAY_MS,
+        replication=kafka.replication,
+    )
+
+
+def open_log(
+    url: str,
+    stream: str,
+    *,
+    client: Mapping[str, object] | None = None,
+    retention_ms: int = _RETENTION_DAYS * _DAY_MS,
+    replication: int = 0,
+) -> LogBackend:
     """Open ``embedded:PATH`` or ``kafka://HOST:PORT[,HOST:PORT]`` for a stream.
 
-    Raises BadInput for an address of neither form, Retry where a broker cannot be reached.
+    ``client`` holds kafka-python's settings for security.  Raises BadInput for an address of neither form and
+    for a log that cannot serve, Retry where a broker cannot be reached.
     """
     scheme = urlsplit(url).scheme
     if scheme == "embedded":
@@ -21,5 +46,20 @@ def open_log(url: str, stream: str) -> LogBackend:
     if scheme == "kafka":
         from shared.log.kafka import KafkaLog  # noqa: PLC0415  (a migration without a broker need not load it)
 
-        return KafkaLog(url.removeprefix("kafka://").rstrip("/"), stream)
+        bootstrap = url.removeprefix("kafka://").rstrip("/")
+        return KafkaLog(bootstrap, stream, client, retention_ms=retention_ms, replication=replication)
     raise BadInput(f"unknown log address {url!r}", remedy="Use embedded:PATH or kafka://HOST:PORT")
+
+
+def client_settings(kafka: Kafka) -> dict[str, object]:
+    """The security settings as kafka-python names them."""
+    settings: dict[str, object] = {"security_protocol": kafka.security_protocol}
+    if kafka.security_protocol.startswith("SASL"):
+        settings |= {
+            "sasl_mechanism": kafka.sasl_mechanism,
+            "sasl_plain_username": kafka.sasl_user,
+            "sasl_plain_password": kafka.sasl_password.get_secret_value(),
+        }
+    if kafka.cafile is not None:
+        settings["ssl_cafile"] = str(kafka.cafile)
+    return settings

@@ -13,14 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from shared.errors import LeaseLost, SpineBroken, Stop
+from shared.errors import LeaseLost, Stop
 from shared.groups import Abandoned, Event, Frame, Header, Kind, Position
-from shared.log.acceptance import Accepted, Judgement, judge
-from shared.log.contract import Record, RecordStore, StoredRecord
-from shared.log.headers import Unreadable, from_headers, to_headers
+from shared.log.contract import Record, RecordStore
+from shared.log.headers import to_headers
+from shared.log.scanning import Judged, check_anchor, judge_record, scan
 from shared.wire import FRAME_BYTES
 
-_REMEDY = "The log was truncated or recreated: start a new stream, or empty the target and copy again"
+_HEADER_BYTES = 100_000
+"""Headers up to this size fit beside a full frame below a broker's limit; larger ones make frames smaller."""
 
 
 class Writer:
@@ -56,12 +57,11 @@ class Writer:
         Raises LeaseLost where the lease was claimed before, SpineBroken where ``after`` is gone.
         """
         self._position = None
-        check_anchor(self._store, self._stream, after)
+        state, last = check_anchor(self._store, self._stream, after), after
         claim = self._header("claim", lease, after.number)
         self._store.send(Record(to_headers(claim), b""))
         offset = self._store.flush()
         groups: list[Header] = []
-        state, last = Accepted.after(after), after
         for record, header, judgement in scan(self._store, self._stream, after.offset + 1, state, until=offset):
             state = judgement.state
             if header and not judgement.void and header.last and header.kind != "claim":
@@ -96,7 +96,7 @@ class Writer:
             last_seq=last_seq,
             meta=meta or {},
         )
-        for frame, (data, more, last) in enumerate(_cut(pieces)):
+        for frame, (data, more, last) in enumerate(_cut(pieces, _room(header))):
             framed = replace(header, frame=frame, more=more, last=last)
             self._store.send(Record(to_headers(framed), data))
         self._position = Position(lease, number)
@@ -120,11 +120,10 @@ class Reader:
     """Reads what counts, from a position on; one group may come in several frames over several reads."""
 
     def __init__(self, store: RecordStore, stream: str, after: Position) -> None:
-        check_anchor(store, stream, after)
+        self._state = check_anchor(store, stream, after)
         self._store = store
         self._stream = stream
         self._offset = after.offset + 1
-        self._state = Accepted.after(after)
         self._parts: list[bytes] = []
 
     def read(self, timeout: float) -> list[Event]:
@@ -132,12 +131,13 @@ class Reader:
         events: list[Event] = []
         for record in self._store.fetch(self._offset, timeout):
             self._offset = record.offset + 1
-            header, judgement = _judge(record, self._state, self._stream)
-            events += self._events(record, header, judgement)
-            self._state = judgement.state
+            judged = judge_record(record, self._state, self._stream)
+            events += self._events(judged)
+            self._state = judged.judgement.state
         return events
 
-    def _events(self, record: StoredRecord, header: Header | None, judgement: Judgement) -> Iterator[Event]:
+    def _events(self, judged: Judged) -> Iterator[Event]:
+        record, header, judgement = judged
         if judgement.abandons:
             self._parts = []
             yield Abandoned(self._state.lease, self._state.number + 1)
@@ -150,73 +150,24 @@ class Reader:
             yield Frame(header, Position(header.lease, header.number, record.offset), piece)
 
 
-def scan(
-    store: RecordStore, stream: str, offset: int, state: Accepted | None, *, until: int
-) -> Iterator[tuple[StoredRecord, Header | None, Judgement]]:
-    """Every record from ``offset`` to ``until``, both included, with its judgement.
-
-    Without a state to begin with, the first readable record is taken at its word.
-    """
-    while offset <= until:
-        records = store.fetch(offset, 1.0)
-        for record in records:
-            if record.offset > until:
-                return
-            header, judgement = _judge(record, state, stream)
-            state = judgement.state if header or state else None
-            yield record, header, judgement
-            offset = record.offset + 1
-        if not records and store.bounds()[1] <= until:
-            what = f"the spine ends at offset {store.bounds()[1] - 1}, before {until}"
-            raise SpineBroken(what, where=f"stream {stream}", remedy=_REMEDY)
+def _room(header: Header) -> int:
+    """How many bytes of payload a frame takes: ``meta`` holds a cursor, and keys can be long."""
+    size = sum(len(name) + len(value) for name, value in to_headers(header))
+    room = FRAME_BYTES - max(0, size - _HEADER_BYTES)
+    if room < FRAME_BYTES // 10:
+        remedy = "A key this long cannot be copied: leave the table out"
+        raise Stop(f"a group's header of {size} bytes fits no record", where=f"stream {header.stream}", remedy=remedy)
+    return room
 
 
-def check_anchor(store: RecordStore, stream: str, after: Position) -> None:
-    """Raise SpineBroken unless the spine still holds the end of that group, or all that follows it."""
-    first, end = store.bounds()
-    where = f"stream {stream}, {after}"
-    if after.number == 0:
-        if first > 0 and after.offset < first - 1:
-            what = f"the spine begins at offset {first}: its first groups are gone"
-            raise SpineBroken(what, where=where, remedy=_REMEDY)
-        return
-    if after.offset >= end:
-        raise SpineBroken(f"the spine ends at offset {end - 1}", where=where, remedy=_REMEDY)
-    if after.offset < first - 1:
-        what = f"the spine begins at offset {first}: groups that were not applied are gone"
-        raise SpineBroken(what, where=where, remedy=_REMEDY)
-    if after.offset < first:
-        return
-    record = store.fetch(after.offset, 10.0)[0]
-    try:
-        header = from_headers(record.headers)
-    except Unreadable as error:
-        raise SpineBroken(f"another record stands there: {error}", where=where, remedy=_REMEDY) from error
-    if record.offset != after.offset or (header.stream, header.lease, header.number) != (stream, *after.name):
-        what = f"group {header.number} of lease {header.lease} of stream {header.stream} stands there instead"
-        raise SpineBroken(what, where=where, remedy=_REMEDY)
-
-
-def _judge(record: StoredRecord, state: Accepted | None, stream: str) -> tuple[Header | None, Judgement]:
-    try:
-        header = from_headers(record.headers)
-    except Unreadable as error:
-        return None, Judgement(state or Accepted(), str(error))
-    if state is None:
-        state = Accepted(header.lease, header.number - 1, header.writer, header.frame)
-        if header.kind == "claim":
-            state = Accepted(header.lease - 1, header.number)
-    return header, judge(state, header, stream)
-
-
-def _cut(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool, bool]]:
+def _cut(pieces: Iterable[bytes], room: int) -> Iterator[tuple[bytes, bool, bool]]:
     """(data, the piece goes on, the group ends) for each frame; an empty group is one empty frame."""
     held: tuple[bytes, bool] = (b"", False)
     begun = False
     for piece in pieces:
-        for start in range(0, max(len(piece), 1), FRAME_BYTES):
+        for start in range(0, max(len(piece), 1), room):
             if begun:
                 yield (*held, False)
-            held = (piece[start : start + FRAME_BYTES], start + FRAME_BYTES < len(piece))
+            held = (piece[start : start + room] if len(piece) > room else piece, start + room < len(piece))
             begun = True
     yield (*held, True)

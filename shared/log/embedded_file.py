@@ -1,0 +1,72 @@
+"""The embedded log's file: made, opened, and its errors sorted by what the caller should do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from shared.errors import BadInput, Retry, Stop, SwitchbackError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS spine (id INTEGER PRIMARY KEY AUTOINCREMENT, headers BLOB NOT NULL, value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS control (id INTEGER PRIMARY KEY AUTOINCREMENT, headers BLOB NOT NULL, value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS report (replica TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+"""
+_APPLICATION_ID = 0x53574C47  # "SWLG": this file is a log of ours
+_BUSY_SECONDS = 10.0
+_INCREMENTAL = 2
+
+_WRITABLE = "Name a file in a folder that can be written to"
+_UNUSABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection whose every commit is on the disk when it returns."""
+    with translated(path):
+        db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA synchronous=FULL")
+    return db
+
+
+def prepare(path: Path) -> None:
+    """Create the file, or see that it is one of ours and can be written to."""
+    with closing(connect(path)) as db, translated(path):
+        mark = db.execute("PRAGMA application_id").fetchone()[0]
+        if mark != _APPLICATION_ID:
+            _create(db, path)
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("ROLLBACK")
+
+
+def _create(db: sqlite3.Connection, path: Path) -> None:
+    if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise BadInput("the log's file is some other database", where=str(path), remedy="Name another file")
+    db.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("BEGIN IMMEDIATE")  # two programs may be creating it at once
+    for statement in _SCHEMA.strip().splitlines():
+        db.execute(statement)
+    db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+    db.execute("COMMIT")
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors about the log's file: a lock or a full disk passes, a wrong or damaged file does not."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _ours(error, str(path)) from error
+
+
+def _ours(error: sqlite3.Error, where: str) -> SwitchbackError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _UNUSABLE:
+        return BadInput(f"the log's file cannot be opened for writing: {error}", where=where, remedy=_WRITABLE)
+    if code == sqlite3.SQLITE_NOTADB:
+        return BadInput(f"the log's file is no log: {error}", where=where, remedy="Name another file")
+    if code == sqlite3.SQLITE_CORRUPT:
+        return Stop(f"the log's file is damaged: {error}", where=where, remedy="Start a new stream and copy again")
+    return Retry(f"the log's file: {error}", where=where, remedy="It goes on by itself once the cause is gone")

@@ -1,0 +1,89 @@
+"""Producers, consumers and admin clients, with the settings that this product relies on.
+
+* A producer sends each record once.  Were it to try again by itself, a record could come after later ones;
+  here a failed send ends the writer, and the next writer's claim settles what counts.  So neither
+  retries nor idempotence are wanted, and records are pipelined: several requests on one connection stay in order.
+* A consumer belongs to no group and commits nothing: where to read is in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import kafka
+from kafka.net.compat import KafkaNetClient
+
+Settings = Mapping[str, object]
+"""Settings of kafka-python that all three kinds of client know: addresses, security."""
+
+PATIENCE_SECONDS = 10.0
+"""How long a broker may be silent before the work is given up with Retry."""
+BATCH_BYTES = 1_000_000
+"""Small records travel together up to this size; with all overhead below the broker's default limit."""
+_FETCH_BYTES = 4_000_000
+_PATIENCE_MS = int(PATIENCE_SECONDS * 1000)
+
+
+def make_producer(settings: Settings) -> Any:  # noqa: ANN401  (the client has no types)
+    """A producer that never sends twice."""
+    own = {
+        "acks": "all",
+        "enable_idempotence": False,
+        "retries": 0,
+        "max_in_flight_requests_per_connection": 5,
+        "batch_size": BATCH_BYTES,
+        "linger_ms": 0,
+        "max_request_size": 1_048_576,
+        "max_block_ms": _PATIENCE_MS,
+        "delivery_timeout_ms": _PATIENCE_MS,
+    }
+    return _make(kafka.KafkaProducer, {**own, **_SENDING_OR_READING, **settings})
+
+
+def make_consumer(settings: Settings) -> Any:  # noqa: ANN401
+    """A consumer without a group that stands where it is told to, or fails."""
+    own = {
+        "group_id": None,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "check_crcs": True,
+        "isolation_level": "read_uncommitted",  # the rule of acceptance decides, not somebody's transaction
+        "enable_incremental_fetch_sessions": False,  # of no use for one partition
+        "fetch_min_bytes": 1,
+        "fetch_max_bytes": _FETCH_BYTES,
+        "max_partition_fetch_bytes": _FETCH_BYTES,
+        "max_poll_records": 5_000,
+    }
+    return _make(kafka.KafkaConsumer, {**own, **_SENDING_OR_READING, **settings})
+
+
+def make_admin(settings: Settings) -> Any:  # noqa: ANN401
+    """A client that makes and describes topics."""
+    return _make(kafka.KafkaAdminClient, {**_ALWAYS, **settings})
+
+
+_ALWAYS = {
+    "client_id": "switchback",
+    "request_timeout_ms": _PATIENCE_MS,
+    "bootstrap_timeout_ms": _PATIENCE_MS,
+    "reconnect_backoff_max_ms": 1_000,  # a broker that is back shall be found at once
+    "metadata_max_age_ms": 60_000,
+}
+_SENDING_OR_READING = {**_ALWAYS, "allow_auto_create_topics": False, "metrics_enabled": False}
+
+
+def _make(kind: Callable[..., Any], settings: Settings) -> Any:  # noqa: ANN401
+    """Make a client; where it cannot reach the broker, its sockets and threads must not stay behind."""
+    made: list[Any] = []
+
+    def network(**configs: object) -> Any:  # noqa: ANN401
+        made.append(KafkaNetClient(**configs))
+        return made[-1]
+
+    try:
+        return kind(kafka_client=network, **settings)
+    except BaseException:
+        for client in made:
+            client.close()
+        raise

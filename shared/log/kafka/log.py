@@ -1,0 +1,77 @@
+"""A stream's place in Kafka: ``<stream>.spine``, ``<stream>.control`` and ``<stream>.progress``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import closing
+
+from shared.errors import BadInput
+from shared.log.contract import Record
+from shared.log.kafka.clients import Settings, make_admin
+from shared.log.kafka.errors import translated
+from shared.log.kafka.store import KafkaStore
+from shared.log.kafka.topics import Topic, ensure_topics, history, latest
+
+RETENTION_MS = 7 * 24 * 3600 * 1000
+_FOREVER_MS = -1
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
+
+
+class KafkaLog:
+    """Opening it makes the topics that are missing and checks those that are there.
+
+    ``bootstrap`` is "host:port,..."; ``client`` holds kafka-python's settings for security.  Raises Retry while
+    no broker answers, BadInput where a topic or the access to it is not as it must be.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        stream: str,
+        client: Mapping[str, object] | None = None,
+        *,
+        retention_ms: int = RETENTION_MS,
+        replication: int = 0,
+    ) -> None:
+        if not _NAME.fullmatch(stream):
+            raise BadInput(f"no topic can be named after stream {stream!r}", remedy="Use letters, digits, . _ and -")
+        settings = {**(client or {}), "bootstrap_servers": bootstrap.split(",")}
+        spine, control, progress = (f"{stream}.{part}" for part in ("spine", "control", "progress"))
+        topics = {spine: history(retention_ms), control: history(_FOREVER_MS), progress: latest()}
+        _prepare(settings, f"broker {bootstrap}", topics, replication)
+        self.spine = KafkaStore(settings, spine)
+        self.control = KafkaStore(settings, control)
+        self._progress = KafkaStore(settings, progress)
+        self._reports: dict[str, bytes] = {}
+        self._read = 0
+
+    def report(self, replica: str, body: bytes) -> None:
+        """Keep the latest report of a replica."""
+        self._progress.send(Record([("replica", replica.encode())], body), key=replica.encode())
+        self._progress.flush()
+
+    def reports(self) -> dict[str, bytes]:
+        """The latest reports; reads only what came since the last call."""
+        first, end = self._progress.bounds()
+        if end < self._read:  # the topic was made anew
+            self._read = 0
+            self._reports.clear()
+        self._read = max(self._read, first)
+        while self._read < end:
+            for record in self._progress.fetch(self._read, 1.0):
+                replica = dict(record.headers).get("replica")
+                if replica is not None:
+                    self._reports[replica.decode(errors="replace")] = record.value
+                self._read = record.offset + 1
+        return dict(self._reports)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for store in (self.spine, self.control, self._progress):
+            store.close()
+
+
+def _prepare(settings: Settings, where: str, topics: Mapping[str, Topic], replication: int) -> None:
+    with translated(where), closing(make_admin(settings)) as admin:
+        ensure_topics(admin, topics, replication)

@@ -1,0 +1,120 @@
+"""The stream's topics: made with the settings that the log needs, and checked where they are there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import AuthorizationError, TopicAlreadyExistsError
+
+from shared.errors import BadInput
+from shared.log.kafka.clients import BATCH_BYTES
+
+_REPLICAS = 3
+_FOREVER = -1
+_MOST_PATIENT_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A setting that must hold: the value to make the topic with, and whether another one will do as well."""
+
+    wanted: str
+    holds: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic: ``rules`` are checked, ``settings`` are only for making it."""
+
+    rules: Mapping[str, Rule]
+    settings: Mapping[str, str]
+
+
+def history(retention_ms: int) -> Topic:
+    """A topic whose records are kept that long (-1: for ever), whatever their number and size."""
+    return Topic({**_exactly("cleanup.policy", "delete"), **_kept(retention_ms), **_SIZE}, _COMMON)
+
+
+def latest() -> Topic:
+    """A topic that keeps the last record of each key; small segments, for only closed ones are compacted."""
+    small = {"segment.bytes": "1048576", "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.1"}
+    return Topic(_exactly("cleanup.policy", "compact"), {**_COMMON, **small})
+
+
+def _exactly(name: str, value: str) -> dict[str, Rule]:
+    return {name: Rule(value, lambda given: given.split(",") == [value])}
+
+
+def _kept(retention_ms: int) -> dict[str, Rule]:
+    def long_enough(given: str) -> bool:
+        return int(given) == _FOREVER or (retention_ms != _FOREVER and int(given) >= retention_ms)
+
+    return {
+        "retention.ms": Rule(str(retention_ms), long_enough),
+        "retention.bytes": Rule(str(_FOREVER), lambda given: int(given) == _FOREVER),
+    }
+
+
+_SIZE = {"max.message.bytes": Rule("1048588", lambda given: int(given) >= BATCH_BYTES)}
+_COMMON = {
+    "message.timestamp.type": "LogAppendTime",  # retention must not hang on the clock of a client
+    "compression.type": "uncompressed",  # a foreign record in a codec that is not here would stop every reader
+    "unclean.leader.election.enable": "false",
+}
+
+
+def ensure_topics(admin: Any, topics: Mapping[str, Topic], replication: int = 0) -> None:  # noqa: ANN401
+    """Make what is missing and check all; ``replication`` 0 is three, or as many as there are brokers.
+
+    Raises BadInput for a topic whose settings would lose records, or that may be neither made nor looked at.
+    """
+    missing = {name: topic for name, topic in topics.items() if not _partitions(admin, name)}
+    if missing:
+        replicas = replication or min(_REPLICAS, len(admin.describe_cluster()["brokers"]))
+        for name, topic in missing.items():
+            _make(admin, name, topic, replicas)
+    for name, topic in topics.items():
+        _check(admin, name, topic)
+
+
+def _partitions(admin: Any, name: str) -> int:  # noqa: ANN401
+    described = admin.describe_topics([name])
+    return len(described[0]["partitions"]) if described else 0
+
+
+def _make(admin: Any, name: str, topic: Topic, replicas: int) -> None:  # noqa: ANN401
+    settings = {key: rule.wanted for key, rule in topic.rules.items()}
+    settings |= {**topic.settings, "min.insync.replicas": str(max(1, replicas - 1))}
+    wanted = {name: {"num_partitions": 1, "replication_factor": replicas, "configs": settings}}
+    try:
+        admin.create_topics(wanted, timeout_ms=_MOST_PATIENT_MS, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        return  # another program of the stream was faster
+    except AuthorizationError as error:
+        configs = " ".join(f"--config {key}={value}" for key, value in settings.items())
+        remedy = (
+            f"Allow it, or run: kafka-topics --create --topic {name} --partitions 1"
+            f" --replication-factor {replicas} {configs}"
+        )
+        raise BadInput("the broker does not allow this user to make a topic", where=name, remedy=remedy) from error
+
+
+def _check(admin: Any, name: str, topic: Topic) -> None:  # noqa: ANN401
+    partitions = _partitions(admin, name)
+    if partitions != 1:
+        remedy = "Delete the topic, or choose another stream name"
+        raise BadInput(f"the topic has {partitions} partitions, and must have 1", where=f"topic {name}", remedy=remedy)
+    resource = ConfigResource(ConfigResourceType.TOPIC, name)
+    given = admin.describe_configs([resource], config_filter="all")["topic"][name]
+    for setting, rule in topic.rules.items():
+        if setting not in given:
+            remedy = "Allow this user DescribeConfigs on the topic"
+            raise BadInput("the topic's settings cannot be looked at", where=f"topic {name}", remedy=remedy)
+        value = str(given[setting]["value"])
+        if not rule.holds(value):
+            what = f"the topic's {setting} is {value}, and must be {rule.wanted}"
+            change = f"--alter --entity-type topics --entity-name {name} --add-config {setting}={rule.wanted}"
+            raise BadInput(what, where=f"topic {name}", remedy=f"Run: kafka-configs {change}")
