@@ -52,11 +52,11 @@ class LedgerStatus(Struct):
 
 
 class TableStatus(Struct):
-    """A table's snapshot; ``total`` is an estimate until it is done."""
+    """A table's snapshot; ``total`` is an estimate until it is done, None where nothing is known."""
 
     name: str
     rows: int
-    total: int
+    total: int | None
     done: bool
 
 
@@ -99,9 +99,10 @@ class Status(Struct):
         return sum(table.rows for table in self.tables)
 
     @property
-    def total(self) -> int:
-        """Rows that the snapshot will have, as far as is known."""
-        return sum(table.total for table in self.tables)
+    def total(self) -> int | None:
+        """About how many rows the snapshot will have; None where that is not known."""
+        totals = [table.total for table in self.tables]
+        return None if None in totals else sum(total for total in totals if total)
 
 
 def summarise(status: Status) -> tuple[Phase, str]:
@@ -159,6 +160,5 @@ def _progress(status: Status) -> tuple[Phase, str]:
 def _copying(status: Status) -> tuple[Phase, str]:
     if status.tables and all(table.done for table in status.tables):
         return "finishing", "all rows are copied; foreign keys are being made"
-    known = status.total >= status.rows and status.total
-    of = f" of about {count(status.total)}" if known else ""
+    of = "" if status.total is None else f" of about {count(status.total)}"
     return "copying", f"{count(status.rows)}{of} rows copied"

@@ -37,7 +37,7 @@ from shared.presence import is_running, read_presence
 from shared.reports import POSTGRES, read_report
 from shared.settings import Settings
 from shared.sqlite.connection import connect as connect_sqlite
-from shared.sqlite.connection import reading
+from shared.sqlite.connection import quote, reading
 from shared.sqlite.connection import translated as sqlite_errors
 from shared.sqlite.state import read_state
 
@@ -45,6 +45,8 @@ DAEMONS = ("capture", "sink")
 
 _SPAN = "SELECT min(seq), max(seq) FROM _switchback_log"
 _OLDEST = "SELECT ms FROM _switchback_log WHERE seq > ? ORDER BY seq LIMIT 1"
+
+_COUNTED = 100_000
 
 
 class _Copy(Struct):
@@ -66,16 +68,15 @@ class Watch:
         self._source: sqlite3.Connection | None = None
         self._target: psycopg.Connection[Any] | None = None
         self._log: LogBackend | None = None
-        self._totals: dict[str, int] = {}
+        self._totals: dict[str, int] = {}  # rows by table, as the checkpoint says
+        self._estimates: dict[str, int | None] = {}  # rows by table, guessed
 
     def look(self) -> Status:
         """The stream's status; never raises for what it looks at."""
         ledger, copied = self._look_at_target()  # before the source: so that the lag is never too small
-        source, lag_seconds = self._look_at_source(ledger.seq)
-        tables = [
-            TableStatus(name, rows, max(rows, self._totals.get(name, 0)) if not done else rows, done)
-            for name, (rows, done) in copied.items()
-        ]
+        unfinished = [name for name, (_, done) in copied.items() if not done]
+        source, lag_seconds = self._look_at_source(ledger.seq, unfinished)
+        tables = [TableStatus(name, rows, self._total(name, rows, done), done) for name, (rows, done) in copied.items()]
         log, trouble = self._look_at_log()
         status = Status(
             stream=self._settings.stream,
@@ -91,6 +92,12 @@ class Watch:
         )
         phase, summary = summarise(status)
         return structs.replace(status, phase=phase, summary=summary)
+
+    def _total(self, name: str, rows: int, done: bool) -> int | None:  # noqa: FBT001
+        if done:
+            return rows
+        estimate = self._totals.get(name) or self._estimates.get(name)
+        return None if estimate is None else max(rows, estimate)
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -114,7 +121,7 @@ class Watch:
                 self._target = None
             return LedgerStatus(error=str(error)), {}
 
-    def _look_at_source(self, applied: int) -> tuple[SourceStatus, float | None]:
+    def _look_at_source(self, applied: int, unfinished: list[str]) -> tuple[SourceStatus, float | None]:
         path = self._settings.source
         if path == Path():
             return SourceStatus(error="no source given"), None
@@ -122,6 +129,9 @@ class Watch:
             if self._source is None:
                 self._source = connect_sqlite(path, readonly=True, busy_seconds=2.0)
             with sqlite_errors(path), reading(self._source):
+                for name in unfinished:
+                    if name not in self._estimates:
+                        self._estimates[name] = _estimate(self._source, name)
                 return self._read_source(self._source, path, applied)
         except SwitchbackError as error:
             if self._source is not None:
@@ -198,6 +208,18 @@ def _read_target(db: psycopg.Connection[Any], stream: str) -> tuple[LedgerStatus
         age_seconds=max(0.0, (row.now - row.applied_at).total_seconds()),
     )
     return status, read_copied(db, stream)
+
+
+def _estimate(db: sqlite3.Connection, name: str) -> int | None:
+    """About how many rows, quickly: the range of the rowids, or where there are none a count of a few."""
+    table = quote(name)
+    try:
+        span = db.execute(f"SELECT max(rowid) - min(rowid) + 1 FROM {table}").fetchone()[0]  # noqa: S608  (quoted)
+    except sqlite3.OperationalError:
+        few = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {_COUNTED})"  # noqa: S608  (quoted)
+        rows: int = db.execute(few).fetchone()[0]
+        return rows if rows < _COUNTED else None
+    return span if isinstance(span, int) else 0
 
 
 def _totals(checkpoint: str | None) -> dict[str, int]:

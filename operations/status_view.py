@@ -95,5 +95,5 @@ def _tables(status: Status) -> Table:
     table.columns[1].justify = table.columns[2].justify = "right"
     for entry in status.tables:
         state = "done" if entry.done else ("copying" if entry.rows else "waiting")
-        table.add_row(Text(entry.name), count(entry.rows), count(entry.total) if entry.total else "?", state)
+        table.add_row(Text(entry.name), count(entry.rows), "?" if entry.total is None else count(entry.total), state)
     return table
