@@ -1,0 +1,152 @@
+"""The PostgreSQL side: chunks and single rows, each in one snapshot together with the ledger's seq."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from operations.verification.comparing import Key, Row, by_key
+from operations.verification.loading import fetch, prepare
+from operations.verification.view import View
+from shared.errors import BadInput, Retry
+from shared.postgres.connection import connect, translated
+from shared.postgres.ledger import Ledger, read_ledger
+
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_SEQ = "SELECT seq FROM switchback.ledger WHERE stream = %s"
+_POLL_SECONDS = 0.005
+_POLL_SECONDS_MAX = 0.1
+
+
+class Replica:
+    """A connection that only reads; one thread at a time."""
+
+    def __init__(self, dsn: str, stream: str, patience: float) -> None:
+        self.db = connect(dsn, application_name=f"switchback-verify {stream}")
+        with translated(where="the target"):
+            prepare(self.db)
+        self._stream = stream
+        self._patience = patience
+        self._selects: dict[str, _Selects] = {}
+
+    def ledger(self) -> Ledger:
+        """The stream's ledger; BadInput where there is none."""
+        with translated(where="the ledger"):
+            found = read_ledger(self.db, self._stream)
+        if found is None:
+            what = "no sink ever worked for this stream in the target"
+            remedy = "See --stream and --target, or run `switchback run`"
+            raise BadInput(what, where=f"stream {self._stream}", remedy=remedy)
+        return found
+
+    def wait_for(self, seq: int) -> None:
+        """Wait until that change was applied; Retry where it takes too long."""
+        deadline, pause = time.monotonic() + self._patience, _POLL_SECONDS
+        while (applied := self.seq()) < seq:
+            if time.monotonic() > deadline:
+                what = f"change {seq} was not applied within {self._patience:.0f} s; the replica stands at {applied}"
+                remedy = "Look at `switchback status`: capture and sink must run while changes are waiting"
+                raise Retry(what, where=f"stream {self._stream}", remedy=remedy)
+            time.sleep(pause)
+            pause = min(pause * 2, _POLL_SECONDS_MAX)
+
+    def seq(self) -> int:
+        """The ledger's seq in the snapshot of the current transaction."""
+        with translated(where="the ledger"):
+            row = self.db.execute(_SEQ, (self._stream,)).fetchone()
+        if row is None:
+            what = "the ledger's row is gone"
+            raise BadInput(what, where=f"stream {self._stream}", remedy="Copy again")
+        return int(row[0])
+
+    @contextmanager
+    def snapshot(self, view: View) -> Iterator[int]:
+        """One consistent view of everything; gives the ledger's seq in it."""
+        with translated(where=f"table {view.table.name}"):
+            self.db.execute(_SNAPSHOT)
+            try:
+                yield self.seq()
+            finally:
+                if not self.db.closed:
+                    self.db.execute("ROLLBACK")
+
+    def read_range(self, view: View, seq: int, after: Key, upto: Key, limit: int) -> list[tuple[Any, ...]]:
+        """At most ``limit`` rows with after < key <= upto, in order, once ``seq`` was applied; () is no bound."""
+        self.wait_for(seq)
+        selects = self._of(view)
+        query = selects.range(lower=bool(after), upper=bool(upto))
+        with self.snapshot(view):
+            return fetch(self.db, query, [*after, *upto, limit])
+
+    def read_rows(self, view: View, seq: int, keys: Sequence[Key]) -> tuple[dict[Key, Row], int]:
+        """The rows of those keys once ``seq`` was applied, in SQLite's values, and the ledger's seq with them."""
+        sought = [found for key in keys if (found := view.key_to_replica(key)) is not None]
+        self.wait_for(seq)
+        with self.snapshot(view) as applied:
+            rows = self._of(view).fetch(self.db, sought)
+        columns = view.columns_from_replica(rows)
+        return by_key(list(zip(*columns, strict=True)), view.table.key_places), applied
+
+    def read_keys(self, view: View, after: Key, limit: int) -> list[tuple[Any, ...]]:
+        """The next keys in PostgreSQL's own order, as they are there."""
+        with translated(where=f"table {view.table.name}"):
+            query = self._of(view).keys(lower=bool(after))
+            return fetch(self.db, query, [*after, limit])
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.db.close()
+
+    def _of(self, view: View) -> _Selects:
+        return self._selects.setdefault(view.table.name, _Selects(view))
+
+
+class _Selects:
+    """The SELECTs of a table; the name of each key column is qualified and quoted."""
+
+    def __init__(self, view: View) -> None:
+        table = view.table
+        self._key = [sql.Identifier("r", name) for name in table.key]
+        kinds = [kind.replace("%", "%%") for kind in view.key_types]
+        self._casts = [sql.SQL("%s::" + kind) for kind in kinds]
+        self._arrays = [sql.SQL("%s::" + kind + "[]") for kind in kinds]
+        self._select = sql.SQL("SELECT {} FROM {} AS r").format(
+            sql.SQL(", ").join(sql.Identifier("r", name) for name in table.names), sql.Identifier(table.name)
+        )
+        self._table = sql.Identifier(table.name)
+
+    def range(self, *, lower: bool, upper: bool) -> sql.Composed:
+        signs = [">"] * lower + ["<="] * upper
+        bounds = [sql.SQL("{} " + sign + " {}").format(_row(self._key), _row(self._casts)) for sign in signs]
+        where = sql.SQL(" WHERE ") + sql.SQL(" AND ").join(bounds) if bounds else sql.SQL("")
+        return self._select + where + self._tail
+
+    def keys(self, *, lower: bool) -> sql.Composed:
+        select = sql.SQL("SELECT {} FROM {} AS r").format(sql.SQL(", ").join(self._key), self._table)
+        where = sql.SQL(" WHERE {} > {}").format(_row(self._key), _row(self._casts)) if lower else sql.SQL("")
+        return select + where + self._tail
+
+    def fetch(self, db: psycopg.Connection[Any], keys: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """The rows of these keys."""
+        if not keys:
+            return []
+        columns = [list(column) for column in zip(*keys, strict=True)]
+        names = [sql.Identifier(f"k{place}") for place in range(len(self._key))]
+        matches = [sql.SQL("{} = q.{}").format(mine, name) for mine, name in zip(self._key, names, strict=True)]
+        query = self._select + sql.SQL(" JOIN unnest({}) AS q({}) ON {}").format(
+            sql.SQL(", ").join(self._arrays), sql.SQL(", ").join(names), sql.SQL(" AND ").join(matches)
+        )
+        return fetch(db, query, columns)
+
+    @property
+    def _tail(self) -> sql.Composed:
+        return sql.SQL(" ORDER BY {} LIMIT %s").format(sql.SQL(", ").join(self._key))
+
+
+def _row(terms: Sequence[sql.Composable]) -> sql.Composed:
+    return sql.SQL("({})").format(sql.SQL(", ").join(terms))

@@ -1,0 +1,86 @@
+"""Keys whose rows seemed to differ, looked at again until it is certain: a difference is never excused.
+
+The two sides are read one after the other, so PostgreSQL may stand further on: SQLite's row is as of
+change ``high``, PostgreSQL's as of change ``applied``.  The change log tells what happened in between:
+its last entry for a key is the key's state at ``applied``, and where it has none, the row at ``high``
+is.  So one look settles a key even if it changes a thousand times a second.  Only where those entries
+were pruned already must both sides be read anew.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from operations.verification.comparing import Key, Row, same
+from operations.verification.findings import Finding, Foreign, differs, extra, missing, unsettled
+from operations.verification.replica import Replica
+from operations.verification.source import Source
+from operations.verification.view import View
+
+LOOKS = 8
+_PAGE = 1_000
+_PAUSE_SECONDS = 0.05
+
+
+class Settler:
+    """Looks at single keys on both sides; uses its own connections."""
+
+    def __init__(self, source: Source, replica: Replica) -> None:
+        self._source = source
+        self._replica = replica
+
+    def settle(self, view: View, keys: Sequence[Key]) -> dict[Key, list[Finding]]:
+        """What is wrong with each of these keys; those that are right are left out."""
+        found: dict[Key, list[Finding]] = {}
+        for start in range(0, len(keys), _PAGE):
+            found |= self._settle_page(view, keys[start : start + _PAGE])
+        return found
+
+    def _settle_page(self, view: View, keys: Sequence[Key]) -> dict[Key, list[Finding]]:
+        name, wrong = view.table.name, list(keys)
+        for look in range(LOOKS):
+            mine, high = self._source.read_rows(view, keys)
+            theirs, applied = self._replica.read_rows(view, high, keys)
+            exact = self._bring_forward(view, mine, high, applied)
+            wrong = [key for key in keys if not _equal(key, mine, theirs)]
+            if exact:
+                return {key: _explain(view, key, mine, theirs) for key in wrong}
+            time.sleep(_PAUSE_SECONDS * 2**look)
+        return {key: unsettled(name, key) for key in wrong}
+
+    def _bring_forward(self, view: View, rows: dict[Key, Row], high: int, applied: int) -> bool:
+        """Put the changes in between into SQLite's rows; False where they are gone."""
+        if applied <= high:
+            return True
+        changes = self._source.read_changes(high, applied, frozenset((view.table.name,)))
+        if changes is None:
+            return False
+        places = view.table.key_places
+        for change in changes:
+            key = tuple(change.values[place] for place in places)
+            rows.pop(key, None)
+            if change.op in "cu":
+                rows[key] = change.values
+        return True
+
+
+def _equal(key: Key, mine: dict[Key, Row], theirs: dict[Key, Row]) -> bool:
+    one, other = mine.get(key), theirs.get(key)
+    return (one is other is None and not _foreign(key)) or (one is not None and other is not None and same(one, other))
+
+
+def _explain(view: View, key: Key, mine: dict[Key, Row], theirs: dict[Key, Row]) -> list[Finding]:
+    one, other = mine.get(key), theirs.get(key)
+    name = view.table.name
+    if one is None:
+        return extra(name, key, "its key is none that SQLite can hold" if _foreign(key) else "")
+    if other is None:
+        unfit = view.key_to_replica(key) is None
+        return missing(name, key, "its key does not fit the type in PostgreSQL" if unfit else "")
+    return differs(name, key, view.table.names, one, other)
+
+
+def _foreign(key: Sequence[Any]) -> bool:
+    return any(isinstance(value, Foreign) for value in key)

@@ -1,0 +1,192 @@
+"""The SQLite side: chunks, single rows and changes, each in one short read with its place in the history."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from operations.verification.comparing import Key, Row, by_key
+from operations.verification.findings import Foreign
+from operations.verification.view import View
+from shared import wire
+from shared.errors import SchemaChanged, SourceRestored
+from shared.sqlite.catalog import schema_version
+from shared.sqlite.changelog import high, read_changes
+from shared.sqlite.connection import (
+    FileIdentity,
+    connect,
+    decoding,
+    fetch_rows,
+    quote,
+    reading,
+    same_file,
+    translated,
+)
+from shared.sqlite.installation import check_installed
+from shared.sqlite.state import read_state
+from shared.sqlite.terms import current_image, is_rowid_key, key_collations, same_key
+from shared.tables import Schema, Table
+
+CHUNK_BYTES = 16_000_000
+"""About how much a chunk may hold, so that large values do not fill the memory."""
+
+_REMEDY = "Let the migration end, let capture and sink catch up, and verify again"
+_PAGE = 5_000
+_BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Rows behind the cursor ``after``; ``end`` is the cursor behind them, ``high`` the seq at which they were read."""
+
+    rows: list[tuple[Any, ...]]
+    after: Key
+    end: Key
+    high: int
+    done: bool
+
+
+class Source:
+    """A connection that only reads; one thread at a time.
+
+    ``version`` is SQLite's schema version as last seen: where it moved, a VACUUM may have given other
+    rowids to the rows of tables without an INTEGER PRIMARY KEY.
+    """
+
+    def __init__(self, path: Path, schema: Schema, busy_seconds: float) -> None:
+        self._path = path
+        self._schema = schema
+        self._identity = FileIdentity.of(path)
+        self._db = connect(path, readonly=True, busy_seconds=busy_seconds)
+        self._pages: dict[str, _Pages] = {}
+        with self.translated(), reading(self._db):
+            self.incarnation = read_state(self._db).get("incarnation", "")
+            self.utf8 = self._db.execute("PRAGMA encoding").fetchone()[0] == "UTF-8"
+            self.version = schema_version(self._db)
+            if self.incarnation:
+                self._check_schema()
+
+    def translated(self) -> AbstractContextManager[None]:
+        """sqlite3's errors in our words."""
+        return translated(self._path)
+
+    def read_slice(self, view: View, after: Key, limit: int) -> Slice:
+        """The next rows in the order in which the table is paged; ``after`` is () at its beginning."""
+        pages = self._pages.setdefault(view.table.name, _Pages(view))
+        with self.translated(), reading(self._db):
+            highest = self._check()
+            sql = pages.following if after else pages.first
+            rows, whole = decoding(self._db, lambda: _fetch(self._db.execute(sql, (*after, limit))))
+        done = whole and len(rows) < limit
+        end = tuple(rows[-1][place] for place in pages.cursor) if rows else after
+        if pages.hidden:
+            rows = [row[:-1] for row in rows]
+        return Slice(rows, after, end, highest, done)
+
+    def read_rows(self, view: View, keys: Iterable[Key]) -> tuple[dict[Key, Row], int]:
+        """The rows of those keys, and the seq at which they were read."""
+        pages = self._pages.setdefault(view.table.name, _Pages(view))
+        with self.translated(), reading(self._db):
+            highest = self._check()
+            rows = [row for key in keys for row in self._read_row(pages, key)]
+        return by_key(rows, view.table.key_places), highest
+
+    def _read_row(self, pages: _Pages, key: Key) -> list[tuple[Any, ...]]:
+        if any(isinstance(value, Foreign) for value in key):
+            return []
+        return fetch_rows(self._db, pages.single, key)
+
+    def read_changes(self, after: int, upto: int, names: frozenset[str]) -> list[Any] | None:
+        """The changes of those tables with after < seq <= upto; None where some are pruned already."""
+        found: list[Any] = []
+        with self.translated(), reading(self._db):
+            self._check()
+            lowest = self._db.execute("SELECT min(seq) FROM _switchback_log").fetchone()[0]
+            if lowest is None or lowest > after + 1:
+                return None
+            while after < upto:
+                page = read_changes(self._db, self._schema, after, upto, _PAGE)
+                found += [change for change in page if change.table in names]
+                after = page[-1].seq
+        return found
+
+    def high(self) -> int:
+        """The last change's seq."""
+        with self.translated(), reading(self._db):
+            return self._check()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _check(self) -> int:
+        """Called first in every read; returns the highest seq."""
+        if not same_file(self._path, self._identity):
+            raise SourceRestored("the source file was replaced by another one", where=str(self._path), remedy=_REMEDY)
+        version = schema_version(self._db)
+        if version != self.version:
+            self._check_schema()
+            self.version = version
+        return high(self._db)
+
+    def _check_schema(self) -> None:
+        wrong = check_installed(self._db, self._schema)
+        if wrong:
+            what = f"the source is no longer as it is captured: {'; '.join(wrong[:3])}"
+            raise SchemaChanged(what, where=str(self._path), remedy=_REMEDY)
+
+
+def _fetch(cursor: sqlite3.Cursor) -> tuple[list[tuple[Any, ...]], bool]:
+    """Rows until they hold ``CHUNK_BYTES``, and whether that is all; looking at each row's size would be slow."""
+    rows: list[tuple[Any, ...]] = []
+    size, batch = 0, 1
+    while found := cursor.fetchmany(batch):
+        rows += found
+        last = len(wire.encode(found))
+        size += last
+        if size > CHUNK_BYTES:
+            cursor.close()
+            return rows, False
+        batch = max(1, min(_BATCH, batch * 4, CHUNK_BYTES * len(found) // last // 4))
+    return rows, True
+
+
+class _Pages:
+    """The SELECTs that page a table and look rows up."""
+
+    def __init__(self, view: View) -> None:
+        table = view.table
+        terms = current_image(table, "r")
+        order, self.cursor, self.hidden = _order(view)
+        hidden = [order[0][0]] if self.hidden else []
+        rows = f"FROM {quote(table.name)} AS r"
+        select = f"SELECT {', '.join(terms + hidden)} {rows}"
+        collated = ", ".join(f"{term} COLLATE {quote(collation)}" if collation else term for term, collation in order)
+        marks = ", ".join("?" * len(order))
+        tail = f" ORDER BY {collated} LIMIT ?"
+        self.first = f"{select}{tail}"
+        compared = f"({collated}) > ({marks})" if len(order) > 1 else f"{collated} > ?"
+        self.following = f"{select} WHERE {compared}{tail}"
+        marks_of_key = [f"?{place + 1}" for place in range(len(table.key))]
+        self.single = f"SELECT {', '.join(terms)} {rows} WHERE {same_key(table, 'r', marks_of_key)}"
+
+
+def _order(view: View) -> tuple[list[tuple[str, str]], Sequence[int], bool]:
+    """Terms with their collations, where the cursor's values stand in a row, and whether the rowid is read besides."""
+    table = view.table
+    if is_rowid_key(table) or view.ranged or not table.rowid_name:
+        collations = key_collations(table)
+        terms = [
+            (_term(table, name), "" if is_rowid_key(table) or name not in collations else collations[name])
+            for name in table.key
+        ]
+        return terms, table.key_places, False
+    return [(f"r.{quote(table.rowid_name)}", "")], (-1,), True
+
+
+def _term(table: Table, name: str) -> str:
+    return current_image(table, "r")[table.names.index(name)]

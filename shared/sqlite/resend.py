@@ -1,0 +1,54 @@
+"""Sending rows through the log again: the repair of a replica that lacks them or has them wrong.
+
+Only the source's change log feeds the replica, so a repair is a few entries more in it.  They say
+what triggers would have said: a row as it is in the table *now*, or that no row has this key *now*.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+
+from shared.errors import SchemaChanged
+from shared.groups import Value
+from shared.sqlite.connection import quote, writing
+from shared.sqlite.installation import table_ids
+from shared.sqlite.terms import current_image, same_key
+from shared.sqlite.triggers import LOG
+from shared.tables import Table
+
+
+def resend(db: sqlite3.Connection, table: Table, keys: Iterable[Sequence[Value]]) -> int:
+    """Log the present state of the rows with those keys, in one write transaction; returns how many entries.
+
+    It holds the source's write lock meanwhile: a thousand keys take some milliseconds.  Raises
+    SchemaChanged where the table is not captured in this shape.
+    """
+    with writing(db):
+        numbers = [number for number, shape in table_ids(db).items() if shape == (table.name, table.names)]
+        if not numbers:
+            remedy = "Start capture again and let it say what changed"
+            raise SchemaChanged("the table is not captured in this shape", where=f"table {table.name}", remedy=remedy)
+        present, absent = _statements(table, numbers[-1])
+        count = 0
+        for key in keys:
+            if db.execute(present, tuple(key)).rowcount == 0:
+                db.execute(absent, tuple(key))
+            count += 1
+        return count
+
+
+def _statements(table: Table, number: int) -> tuple[str, str]:
+    """An entry ``u`` with the row of a key, if there is one, and an entry ``d`` for a key; ?1, ?2, ... are the key."""
+    marks = [f"?{place + 1}" for place in range(len(table.key))]
+    columns = [f'"c{place + 1}"' for place in range(len(table.columns))]
+    where = same_key(table, "r", marks)
+    now_ms = time.time_ns() // 1_000_000
+    into = f'INSERT INTO {LOG} ("tbl", "op", "ms", '
+    current = f"SELECT {number}, 'u', {now_ms}, {', '.join(current_image(table, 'r'))} FROM {quote(table.name)} AS r"  # noqa: S608
+    keyed = [columns[place] for place in table.key_places]
+    return (
+        f"{into}{', '.join(columns)}) {current} WHERE {where}",
+        f"{into}{', '.join(keyed)}) VALUES ({number}, 'd', {now_ms}, {', '.join(marks)})",
+    )
