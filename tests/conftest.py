@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["fix_postgres", "fix_kafka", "fix_proxy"]
+pytest_plugins = ["fix_postgres", "fix_kafka", "fix_proxy", "fix_sqlite"]

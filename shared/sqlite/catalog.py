@@ -113,7 +113,7 @@ def _readable(db: sqlite3.Connection, table: Table) -> Iterator[Finding]:
         what = f"it has {len(table.columns)} columns; at most {COLUMNS_AT_MOST} can be captured"
         yield Finding("refuse", "too-wide", what, where, "Leave it out with `exclude`")
     try:
-        db.execute(f"EXPLAIN SELECT * FROM {quote(table.name)}").close()
+        db.execute(f"SELECT * FROM {quote(table.name)} LIMIT 0").close()
     except sqlite3.Error as error:
         remedy = "What only the application registers cannot be read from outside: leave the table out with `exclude`"
         yield Finding("refuse", "unreadable", f"it cannot be read: {error}", where, remedy)
@@ -126,14 +126,14 @@ def _key_findings(table: Table) -> Iterator[Finding]:
         yield Finding(
             "warn", "rowid-key", what, where, "Do not VACUUM while it is replicated, or give it a primary key"
         )
-    collations = {part.collation for index in table.indexes for part in index.parts if part.column in table.key}
+    collations = {part.collation.upper() for index in table.indexes for part in index.parts if part.column in table.key}
     collations |= {column.collation for column in table.columns if column.name in table.key}
     for collation in sorted(collations):
-        if collation.upper() not in _KNOWN_COLLATIONS:
+        if collation not in _KNOWN_COLLATIONS:
             what = f"its key is ordered by {collation}, which only the application knows"
             level: Any = "warn" if table.rowid_name else "refuse"
             yield Finding(level, "collation", what, where, "Leave the table out with `exclude`, or make the key BINARY")
-        elif collation.upper() != "BINARY":
+        elif collation != "BINARY":
             what = f"its key is {collation}; on PostgreSQL keys are compared exactly, so 'a' and 'A' are two"
             yield Finding("note", "inexact-key", what, where, "Look at what the application expects of it")
 

@@ -7,51 +7,25 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from random_sql import LATE_TRIGGERS, ODD_ZOO, STRICT_ZOO, ZOO, random_statements, statements_of
-from replay import State, contents, replay_log
 
+from random_sql import LATE_TRIGGERS, ODD_ZOO, STRICT_ZOO, ZOO, random_statements, statements_of
+from replay import Model
 from shared.sqlite.catalog import read_schema
-from shared.sqlite.changelog import high, prune
+from shared.sqlite.changelog import prune
 from shared.sqlite.connection import connect, writing
 from shared.sqlite.installation import check_installed, install, overtaken
-from shared.tables import Schema
 
 FIRST, LAST = map(int, os.environ.get("SWITCHBACK_SEEDS", "0:240").split(":"))
 STEP = 20
 
 
 def run(db: sqlite3.Connection, sql: str) -> None:
-    try:
+    with suppress(sqlite3.Error):
         db.execute(sql).fetchall()
-    except sqlite3.Error:
-        pass
-
-
-class Model:
-    """Follows a database statement by statement."""
-
-    def __init__(self, db: sqlite3.Connection, schema: Schema) -> None:
-        self.db, self.schema = db, schema
-        self.seq = high(db)
-        self.state = contents(db, schema)
-
-    def check(self) -> None:
-        """Replay what is new; keep it only once it is committed."""
-        upto = high(self.db)
-        state = dict(self.state)
-        replay_log(state, self.db, self.schema, self.seq, upto)
-        wrong = difference(state, contents(self.db, self.schema))
-        assert wrong == [], wrong
-        if not self.db.in_transaction:
-            self.state, self.seq = state, upto
-
-
-def difference(replayed: State, real: State) -> list[object]:
-    places = sorted({*replayed, *real}, key=repr)
-    return [(at, replayed.get(at), real.get(at)) for at in places if replayed.get(at) != real.get(at)]
 
 
 def follow(path: Path, seed: int) -> None:

@@ -51,14 +51,17 @@ CREATE TABLE measure (t REAL NOT NULL, n INTEGER NOT NULL, v TEXT, PRIMARY KEY (
 """
 
 LATE_TRIGGERS = """
-CREATE TRIGGER task_normal AFTER INSERT ON task BEGIN UPDATE task SET title = 'late ' || id WHERE id = NEW.id AND NEW.slot = 2; END;
+CREATE TRIGGER task_normal AFTER INSERT ON task WHEN NEW.slot = 2 BEGIN
+  UPDATE task SET title = 'late ' || id WHERE id = NEW.id; END;
 CREATE TRIGGER task_back AFTER DELETE ON task WHEN OLD.slot = 5 BEGIN
   INSERT INTO task (id, person_id, slot, active, title) VALUES (OLD.id, NULL, 6, 0, OLD.title); END;
 CREATE TRIGGER pair_renamed AFTER UPDATE ON pair WHEN NEW.n = 5 AND OLD.n <> 5 BEGIN
   INSERT OR IGNORE INTO pair VALUES (OLD.a, OLD.b, NULL, 'again'); END;
-CREATE TRIGGER tag_lower AFTER INSERT ON tag WHEN NEW.n = 2 BEGIN UPDATE tag SET name = lower(name) WHERE name = NEW.name; END;
+CREATE TRIGGER tag_lower AFTER INSERT ON tag WHEN NEW.n = 2 BEGIN
+  UPDATE tag SET name = lower(name) WHERE name = NEW.name; END;
 CREATE TRIGGER label_gone AFTER INSERT ON label WHEN NEW.n = 3 BEGIN DELETE FROM label WHERE name = NEW.name; END;
-CREATE TRIGGER node_adopt AFTER DELETE ON node BEGIN UPDATE node SET path = NULL WHERE friend IS NULL AND id = OLD.parent; END;
+CREATE TRIGGER node_adopt AFTER DELETE ON node BEGIN
+  UPDATE node SET path = NULL WHERE friend IS NULL AND id = OLD.parent; END;
 CREATE TRIGGER gen_before BEFORE UPDATE ON gen WHEN NEW.a = 7 BEGIN UPDATE gen SET a = 1 WHERE id = NEW.id + 1; END;
 """
 
@@ -71,8 +74,27 @@ CREATE TABLE shadowed (rowid TEXT, oid INTEGER UNIQUE, v);
 """
 
 _WORDS = ("red", "Red", "RED", "blue", "Blue", "green", "é", "É", "", "o'clock", 'say "hi"')
-_ANY = ("1", "1.0", "'1'", "x'31'", "2", "2.5", "-0.0", "0", "0.0", "'a'", "'A'", "x'61'", "''", "x''", "1e300", "'a' || char(0) || 'b'",
-        "9223372036854775807", "-9223372036854775808", "CAST(x'ff41' AS TEXT)")
+_ANY = (
+    "1",
+    "1.0",
+    "'1'",
+    "x'31'",
+    "2",
+    "2.5",
+    "-0.0",
+    "0",
+    "0.0",
+    "'a'",
+    "'A'",
+    "x'61'",
+    "''",
+    "x''",
+    "1e300",
+    "'a' || char(0) || 'b'",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "CAST(x'ff41' AS TEXT)",
+)
 
 
 @dataclass(frozen=True)
@@ -84,9 +106,16 @@ class _Table:
 
 _ODD_NAME = '"odd ""name"" ö"'
 _TABLES = (
-    _Table("person", {"id": "id", "name": "word!", "email": "word", "nick": "word", "score": "real"}, ("(id)", "(email)", "(nick)")),
-    _Table("task", {"id": "id", "person_id": "int", "slot": "int", "active": "bool", "title": "word"},
-           ("(id)", "(person_id, slot) WHERE active = 1", "(lower(title), slot)")),
+    _Table(
+        "person",
+        {"id": "id", "name": "word!", "email": "word", "nick": "word", "score": "real"},
+        ("(id)", "(email)", "(nick)"),
+    ),
+    _Table(
+        "task",
+        {"id": "id", "person_id": "int", "slot": "int", "active": "bool", "title": "word"},
+        ("(id)", "(person_id, slot) WHERE active = 1", "(lower(title), slot)"),
+    ),
     _Table("setting", {'"key"': "word!", "value": "blob", '"rank"': "int"}, ('("key")', '("rank")')),
     _Table("pair", {"a": "int!", "b": "word!", "n": "int", "v": "word"}, ("(b, a)", "(n) WHERE v IS NOT NULL")),
     _Table("tag", {"name": "word!", "n": "int"}, ("(name)",)),
@@ -94,7 +123,11 @@ _TABLES = (
     _Table("loose", {"a": "int", "b": "word", "c": "real", "rowid": "id"}, ("(b)",)),
     _Table("code", {"code": "word!", "label": "word", "n": "int", "_rowid_": "id"}, ("(code)", "(label)")),
     _Table("gen", {"id": "id", "a": "int", "w": "word"}, ("(id)", "(shout)")),
-    _Table(_ODD_NAME, {'"select"': "id", '"group by"': "word", '"a b"': "word", '"ü\'x"': "int"}, ('("select")', '("group by")')),
+    _Table(
+        _ODD_NAME,
+        {'"select"': "id", '"group by"': "word", '"a b"': "word", '"ü\'x"': "int"},
+        ('("select")', '("group by")'),
+    ),
     _Table("filled", {"id": "id", "u": "word", "n": "int"}, ("(id)", "(u)", "(n) WHERE u <> 'blue'")),
     _Table("node", {"id": "id", "parent": "int", "friend": "int", "path": "word"}, ("(id)", "(path)")),
 )
@@ -123,11 +156,13 @@ def statements_of(script: str) -> list[str]:
 
 
 def random_statements(seed: int, n: int, *, strict: bool = True, odd: bool = False, pragmas: bool = True) -> list[str]:
-    """``n`` statements for the zoo of those tables; ``pragmas`` adds switches of recursive triggers and foreign keys."""
-    random = Random(seed)  # noqa: S311  (repeatable on purpose)
+    """``n`` statements for those zoos; ``pragmas`` adds switches of recursive triggers and foreign keys."""
+    random = Random(seed)
     tables = _TABLES + (_STRICT_TABLES if strict else ()) + (_ODD_TABLES if odd else ())
     favourites = random.sample(tables, 4)  # many statements on few tables meet each other
-    kinds = (_insert,) * 8 + (_update,) * 6 + (_delete,) * 2 + (_upsert,) * 3 + (_insert_select,) * 2 + (_transaction,) * 5
+    kinds = (
+        (_insert,) * 8 + (_update,) * 6 + (_delete,) * 2 + (_upsert,) * 3 + (_insert_select,) * 2 + (_transaction,) * 5
+    )
     found = []
     for _ in range(n):
         if pragmas and random.random() < 0.03:
@@ -156,7 +191,9 @@ def _value(random: Random, kind: str) -> str:
 
 def _some(random: Random, table: _Table) -> list[str]:
     """Columns to write: those that must have a value, and most of the others."""
-    return [name for name, kind in table.columns.items() if kind.endswith("!") or random.random() < 0.8] or list(table.columns)[:1]
+    return [name for name, kind in table.columns.items() if kind.endswith("!") or random.random() < 0.8] or list(
+        table.columns
+    )[:1]
 
 
 def _rows(random: Random, table: _Table, columns: list[str], most: int = 4) -> str:
@@ -178,12 +215,14 @@ def _insert_select(random: Random, table: _Table) -> str:
 
 def _where(random: Random, table: _Table) -> str:
     column = random.choice(list(table.columns))
-    return random.choice((
-        f"{column} = {_value(random, table.columns[column].rstrip('!') + '!')}",
-        f"{column} > {_value(random, table.columns[column].rstrip('!') + '!')}",
-        f"{column} IS NULL",
-        f"{column} IS NOT NULL",
-    ))
+    return random.choice(
+        (
+            f"{column} = {_value(random, table.columns[column].rstrip('!') + '!')}",
+            f"{column} > {_value(random, table.columns[column].rstrip('!') + '!')}",
+            f"{column} IS NULL",
+            f"{column} IS NOT NULL",
+        )
+    )
 
 
 def _sets(random: Random, table: _Table) -> str:
@@ -221,10 +260,21 @@ def _upsert(random: Random, table: _Table) -> str:
 
 
 def _transaction(random: Random, _: _Table) -> str:
-    return random.choice((
-        "BEGIN", "BEGIN IMMEDIATE", "COMMIT", "COMMIT", "ROLLBACK", "SAVEPOINT a", "SAVEPOINT b", "RELEASE a", "ROLLBACK TO a",
-        "ROLLBACK TO b", "RELEASE b",
-    ))
+    return random.choice(
+        (
+            "BEGIN",
+            "BEGIN IMMEDIATE",
+            "COMMIT",
+            "COMMIT",
+            "ROLLBACK",
+            "SAVEPOINT a",
+            "SAVEPOINT b",
+            "RELEASE a",
+            "ROLLBACK TO a",
+            "ROLLBACK TO b",
+            "RELEASE b",
+        )
+    )
 
 
 def _pragma(random: Random) -> str:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from shared.groups import Change, Value
-from shared.sqlite.changelog import read_changes
-from shared.sqlite.connection import fetch_rows, quote
+from shared.sqlite.catalog import read_schema
+from shared.sqlite.changelog import high, read_changes
+from shared.sqlite.connection import connect, fetch_rows, quote
+from shared.sqlite.installation import install
 from shared.tables import ROWID, Schema, Table
 
 Exact = tuple[str, Value]
@@ -51,3 +56,63 @@ def replay_log(state: State, db: sqlite3.Connection, schema: Schema, after: int,
         changes = read_changes(db, schema, after, upto, 1000)
         replay(state, schema, changes)
         after = changes[-1].seq
+
+
+def difference(replayed: State, real: State) -> list[object]:
+    """Where the two are not the same: place, replayed row, real row."""
+    places = sorted({*replayed, *real}, key=repr)
+    return [(at, replayed.get(at), real.get(at)) for at in places if replayed.get(at) != real.get(at)]
+
+
+class Model:
+    """Follows a database: what its change log says, replayed from the moment this was made."""
+
+    def __init__(self, db: sqlite3.Connection, schema: Schema) -> None:
+        self.db, self.schema = db, schema
+        self.seq = high(db)
+        self.state = contents(db, schema)
+
+    def check(self) -> None:
+        """The replayed log must equal the tables now; what is new is kept only once it is committed."""
+        upto = high(self.db)
+        state = dict(self.state)
+        replay_log(state, self.db, self.schema, self.seq, upto)
+        wrong = difference(state, contents(self.db, self.schema))
+        assert wrong == [], wrong
+        if not self.db.in_transaction:
+            self.state, self.seq = state, upto
+
+
+class Captured:
+    """A database with capture installed: ``app`` is the application's connection, ``ours`` Switchback's."""
+
+    def __init__(self, path: Path, ddl: str) -> None:
+        self.path = path
+        self.app = sqlite3.connect(path, isolation_level=None)
+        self.app.executescript(ddl)
+        self.ours = connect(path)
+        self.schema = read_schema(self.ours)
+        self.installed = install(self.ours, self.schema, "s")
+        self.model = Model(self.app, self.schema)
+        self.seen = 0
+
+    def run(self, *statements: str, values: Sequence[object] = ()) -> None:
+        """Run the application's statements; errors pass through."""
+        for sql in statements:
+            self.app.execute(sql, values).fetchall()
+
+    def fails(self, sql: str) -> str:
+        """Run a statement that SQLite must refuse, and say why it did."""
+        try:
+            self.app.execute(sql).fetchall()
+        except sqlite3.Error as error:
+            return str(error)
+        raise AssertionError(sql)
+
+    def news(self) -> list[tuple[Any, ...]]:
+        """The entries since the last look, each as op and row image; and the proof that they tell the truth."""
+        self.model.check()
+        upto = high(self.app)
+        changes = read_changes(self.app, self.schema, self.seen, upto, 100_000) if upto > self.seen else []
+        self.seen = upto
+        return [(change.op, *change.values) for change in changes]
