@@ -30,9 +30,9 @@ from shared.tables import Schema, Table
 FORMAT = "1"
 
 _TABLES = {
-    "_switchback_log": '(seq INTEGER PRIMARY KEY, "tbl", "op", "ms")',
+    "_switchback_log": '(seq INTEGER PRIMARY KEY, "tbl", "op", "ms"{image})',
     "_switchback_tables": "(id INTEGER PRIMARY KEY, name TEXT NOT NULL, columns TEXT NOT NULL)",
-    "_switchback_pending": '("tbl", "tag1", "tag2")',
+    "_switchback_pending": '("tbl", "tag1", "tag2"{image})',
     "_switchback_state": "(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
 }
 _PENDING_INDEX = 'CREATE INDEX "_switchback_pending_tags" ON "_switchback_pending" ("tbl", "tag1", "tag2")'
@@ -151,19 +151,22 @@ def _check_state(state: dict[str, str], stream: str) -> None:
 
 
 def _make_tables(db: sqlite3.Connection, schema: Schema) -> list[str]:
+    """Make what is missing, wide enough for every row image; what is too narrow gets columns and keeps its rows."""
+    width = max((len(table.columns) for table in schema.tables), default=0)
     made = [name for name in _TABLES if not _has_table(db, name)]
     for name in made:
-        db.execute(f"CREATE TABLE main.{quote(name)} {_TABLES[name]}")
+        image = "".join(f', "c{place}"' for place in range(1, width + 1))
+        db.execute(f"CREATE TABLE main.{quote(name)} {_TABLES[name].format(image=image)}")
     if "_switchback_pending" in made:
         db.execute(_PENDING_INDEX)
-    width = max((len(table.columns) for table in schema.tables), default=0)
     for name in ("_switchback_log", "_switchback_pending"):
-        for place in range(_width(db, name), width):
-            db.execute(f'ALTER TABLE main.{quote(name)} ADD COLUMN "c{place + 1}"')
+        for place in range(_width(db, name) + 1, width + 1):
+            db.execute(f'ALTER TABLE main.{quote(name)} ADD COLUMN "c{place}"')
     return made
 
 
 def _width(db: sqlite3.Connection, name: str) -> int:
+    """How many values of a row image the table can hold."""
     own = _TABLES[name].count(",") + 1
     return len(db.execute(f"PRAGMA main.table_info({quote(name)})").fetchall()) - own
 

@@ -31,7 +31,7 @@ def table(db: sqlite3.Connection, ddl: str) -> Table:
 
 TYPES = [
     "INT", "INTEGER", "BIGINT", "POINT", "CHARINT", "TEXT", "VARCHAR(10)", "CLOB", "", "BLOB", "REAL",
-    "DOUBLE PRECISION", "FLOATING", "NUMERIC", "DECIMAL(10,5)", "BOOLEAN", "DATETIME", "STRING", "ANY", "TEXTBLOB", "JSON",
+    "DOUBLE PRECISION", "FLOATING", "NUMERIC", "DECIMAL(10,5)", "BOOLEAN", "DATETIME", "STRING", "ANY", "JSON",
 ]  # fmt: skip
 
 
