@@ -5,6 +5,7 @@ No message shows a password, nor any value of a row: only names, positions and t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,25 +43,30 @@ def connect(dsn: str, *, application_name: str) -> psycopg.Connection[Any]:
         raise _translate_connecting(error, where) from error
 
 
+_REFUSALS = re.compile(
+    r"password authentication failed|authentication failed for|no pg_hba\.conf entry|no encryption|"
+    r'(role|database) ".*" does not exist|permission denied for database|not permitted to log in|'
+    r"could not translate host name|server does not support SSL"
+)
+"""A server that is starting, recovering or full refuses too, with FATAL as well: that passes by itself."""
+
+
 def _translate_connecting(error: psycopg.OperationalError, where: str) -> SwitchbackError:
-    state = error.sqlstate or ""
-    text = str(error)
-    first = text.strip().splitlines()[-1] if text.strip() else "no answer"
-    reason = first.rsplit("FATAL:", 1)[-1].strip()
-    asked = ("password", "role", "database", "pg_hba", "no encryption", "translate host name", "does not exist")
-    if (
-        state[:2] in _WRONG
-        or ("FATAL" in text and any(word in text for word in asked))
-        or "translate host name" in text
-    ):
-        return BadInput(
-            f"PostgreSQL refuses the connection: {reason}", where=where, remedy="Correct the target or its password"
-        )
+    text, reason = str(error), _reason(str(error))
+    if (error.sqlstate or "")[:2] in _WRONG or _REFUSALS.search(text):
+        remedy = "Correct the target or its password"
+        return BadInput(f"PostgreSQL refuses the connection: {reason}", where=where, remedy=remedy)
     if "no password supplied" in text:
         return BadInput("PostgreSQL asks for a password", where=where, remedy="Set target_password_file or PGPASSWORD")
-    return Retry(
-        f"PostgreSQL cannot be reached: {reason}", where=where, remedy="It goes on by itself once the server answers"
-    )
+    remedy = "It goes on by itself once the server answers"
+    return Retry(f"PostgreSQL cannot be reached: {reason}", where=where, remedy=remedy)
+
+
+def _reason(text: str) -> str:
+    """The clause that matters, without the attempt's address before it and the hints below it."""
+    clauses = [line.rsplit("failed:", 1)[-1] for line in text.splitlines() if "failed:" in line]
+    clause = clauses[-1] if clauses else (text.strip().splitlines() or ["no answer"])[0]
+    return clause.removeprefix(" FATAL:").strip()
 
 
 @contextmanager
