@@ -116,7 +116,8 @@ def summarise(status: Status) -> tuple[Phase, str]:
     if ended and phase != "not installed":
         names = " and ".join(daemon.name for daemon in ended)
         return "stopped", f"{names} ended as asked; switchback run goes on ({summary})"
-    waiting = [f"{daemon.name} waits: {daemon.reason}" for daemon in status.daemons if daemon.state == "waiting"]
+    waits = [daemon for daemon in status.daemons if daemon.state == "waiting" and daemon.reason not in summary]
+    waiting = [f"{daemon.name} waits: {daemon.reason}" for daemon in waits]
     if status.trouble and not any(daemon.name == "sink" and daemon.state != "never" for daemon in status.daemons):
         return "stopped", f"sink ended: {status.trouble} ({summary})"
     return phase, "; ".join([summary, *waiting])
