@@ -20,7 +20,7 @@ AT = 'connection to server at "127.0.0.1", port 5432 failed: '
         ),
         (f"{AT}FATAL:  the database system is starting up", "the database system is starting up"),
         (
-            f"{AT}FATAL:  the database system is not yet accepting connections\nDETAIL:  Consistent state is not reached.",
+            f"{AT}FATAL:  the database system is not yet accepting connections\nDETAIL:  Not consistent yet.",
             "the database system is not yet accepting connections",
         ),
         (f"{AT}FATAL:  the database system is shutting down", "the database system is shutting down"),
