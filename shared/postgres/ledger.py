@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -124,7 +125,20 @@ def read_copied(db: psycopg.Connection[Any], stream: str) -> dict[str, tuple[int
 def add_copied(db: psycopg.Connection[Any], stream: str, table: str, rows: int, *, done: bool) -> None:
     """Count a snapshot chunk."""
     upsert = (
-        "INSERT INTO switchback.copied AS c VALUES (%s, %s, %s, %s) ON CONFLICT (stream, table_name)"
+        "INSERT INTO switchback.copied AS c (stream, table_name, row_count, done)"
+        " VALUES (%s, %s, %s, %s) ON CONFLICT (stream, table_name)"
         " DO UPDATE SET row_count = c.row_count + excluded.row_count, done = excluded.done"
     )
     db.execute(upsert, (stream, table, rows, done))
+
+
+def write_created(db: psycopg.Connection[Any], stream: str, tables: Iterable[str]) -> None:
+    """Remember which tables are ours, so that their columns may be widened."""
+    update = "UPDATE switchback.copied SET created = true WHERE stream = %s AND table_name = ANY (%s)"
+    db.execute(update, (stream, list(tables)))
+
+
+def read_created(db: psycopg.Connection[Any], stream: str) -> set[str]:
+    """The tables that we made."""
+    rows = db.execute("SELECT table_name FROM switchback.copied WHERE stream = %s AND created", (stream,))
+    return {name for (name,) in rows}

@@ -22,11 +22,12 @@ CREATE TABLE IF NOT EXISTS switchback.source_schema (
     body   bytea NOT NULL
 );
 
--- How far each table's snapshot has come.
+-- How far each table's snapshot has come, and whether the table is our own, whose columns may be widened.
 CREATE TABLE IF NOT EXISTS switchback.copied (
     stream     text NOT NULL,
     table_name text NOT NULL,
     row_count  bigint NOT NULL DEFAULT 0,
     done       boolean NOT NULL DEFAULT false,
+    created    boolean NOT NULL DEFAULT false,
     PRIMARY KEY (stream, table_name)
 );

@@ -15,12 +15,28 @@ from shared.tables import Table
 from sink.postgres.statements import Statements, compose
 
 
+class Misfit(Exception):
+    """A value that its column cannot take; ``values`` are all that were to be written to that column.
+
+    The column may be widened to take them, where it is ours; otherwise ``hold`` is the error.
+    """
+
+    def __init__(self, plan: TablePlan, place: int, key: Sequence[Any], unfit: Unfit, values: Sequence[Any]) -> None:
+        self.plan = plan
+        self.place = place
+        self.unfit = unfit
+        self.values = values
+        self.hold = plan.unfit(place, key, unfit)
+        super().__init__(str(self.hold))
+
+
 @dataclass(frozen=True, slots=True)
 class TablePlan:
     """A table's way into PostgreSQL; ``places`` are the columns of a row image that have a column there."""
 
     table: Table
     places: tuple[int, ...]
+    types: tuple[str, ...]
     codecs: tuple[Codec, ...]
     key_codecs: tuple[Codec, ...]
     statements: Statements
@@ -32,7 +48,7 @@ class TablePlan:
         return [codec.oid for codec in self.codecs]
 
     def rows(self, images: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-        """Row images as rows to write; raises Hold naming the value that does not fit."""
+        """Row images as rows to write; raises Misfit naming the value that does not fit."""
         return list(self.rows_from(list(zip(*images, strict=True))))
 
     def rows_from(self, columns: Sequence[Sequence[Any]], *, trusting: bool = False) -> zip[tuple[Any, ...]]:
@@ -48,16 +64,28 @@ class TablePlan:
                 out.append(convert(columns[place]))
             except Unfit as unfit:
                 key = tuple(columns[k][unfit.index] for k in self.table.key_places)
-                raise self.unfit(place, key, unfit) from unfit
+                raise Misfit(self, place, key, unfit, columns[place]) from unfit
         return zip(*out, strict=True)
 
     def keys(self, keys: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Keys as parameters."""
+        """Keys as parameters; one that does not fit its column is left out, since no row there has it."""
+        try:
+            return self._keys(keys)
+        except Unfit:
+            return [row for key in keys for row in self._key_if_fit(key)]
+
+    def _keys(self, keys: Sequence[Any]) -> list[tuple[Any, ...]]:
         if len(self.key_codecs) == 1:
             return [(value,) for value in self.key_codecs[0].to_postgres_column(keys)]
         columns = zip(*keys, strict=True)
         parts = [codec.to_postgres_column(c) for codec, c in zip(self.key_codecs, columns, strict=True)]
         return list(zip(*parts, strict=True))
+
+    def _key_if_fit(self, key: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401  (a key is any value)
+        try:
+            return self._keys([key])
+        except Unfit:
+            return []
 
     def unfit(self, place: int, key: Sequence[Any], unfit: Unfit) -> Hold:
         """The error for a value that a column of the replica cannot take."""
@@ -100,6 +128,7 @@ def make_plan(db: psycopg.Connection[Any], table: Table, number: int) -> TablePl
     return TablePlan(
         table=table,
         places=places,
+        types=tuple(types),
         codecs=tuple(codecs[name] for name in names),
         key_codecs=tuple(codecs[name] for name in table.key),
         statements=compose(table.name, names, types, table.key, ranged=ranged, number=number),

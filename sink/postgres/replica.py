@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -15,9 +16,12 @@ from shared.postgres.connection import connect, translated
 from shared.postgres.ledger import Ledger
 from shared.tables import Schema
 from sink.batch import Batch
-from sink.postgres.plan import TablePlan, make_plan
+from sink.postgres.plan import Misfit, TablePlan, make_plan
 from sink.postgres.rows import RowWriter
 from sink.postgres.target import create_tables, finish, finish_table
+from sink.postgres.widening import widen
+
+Written = TypeVar("Written")
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('switchback sink ' || %s, 0))"
 _MAY_SILENCE = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
@@ -26,12 +30,24 @@ _MAY_SILENCE = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
 class PostgresReplica:
     """Implements sink.replica.Replica; opening it deposes any sink that worked before for this stream."""
 
-    def __init__(self, dsn: str, stream: str, types: Mapping[str, str], existing: str) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        stream: str,
+        types: Mapping[str, str],
+        existing: str,
+        tell: Callable[[Finding], None] = lambda _finding: None,
+    ) -> None:
         self._stream = stream
         self._types = types
         self._existing = existing
         self._plans: dict[str, TablePlan] = {}
+        self._numbers = count()
         self._schema: Schema | None = None
+        self._created: set[str] = set()
+        self._widened = False
+        self._tell = tell
+        self._found: list[Finding] = []
         self.findings: list[Finding] = []
         self._db = connect(dsn, application_name=f"switchback-sink {stream}")
         self._rows = RowWriter(self._db, self.plan)
@@ -46,11 +62,15 @@ class PostgresReplica:
                 raise Retry(what, where=f"stream {self._stream}")
             self._silence()
             self._token = ledger.take_token(self._db, self._stream)
-            self._schema = ledger.read_source_schema(self._db, self._stream)
+            self._read_schema()
             standing = ledger.read_ledger(self._db, self._stream)
         if standing is None:
             raise Retry("the ledger's row is gone", where=f"stream {self._stream}")
         return standing, self._schema
+
+    def _read_schema(self) -> None:
+        self._schema = ledger.read_source_schema(self._db, self._stream)
+        self._created = ledger.read_created(self._db, self._stream)
 
     def _silence(self) -> None:
         """Triggers and cascades ran at the source already and their effects are in the log."""
@@ -79,44 +99,77 @@ class PostgresReplica:
         """Commit; where the answer is lost, the ledger tells."""
         with translated(where="commit"):
             self._db.execute("COMMIT")
+        self._widened = False
+        found, self._found = self._found, []
+        self.findings += found
+        for finding in found:
+            self._tell(finding)
 
     def rollback(self) -> None:
         """Roll back."""
         with translated(where="rollback"):
             self._db.execute("ROLLBACK")
+            if self._widened:
+                self._read_schema()
+                self._plans.clear()
+        self._widened = False
+        self._found.clear()
 
     def apply_schema(self, schema: Schema) -> None:
         """Create or adopt the tables and keep the schema."""
         with translated(where="the target's tables"):
-            self.findings += create_tables(self._db, schema, self._types, self._existing)
+            self._created, found = create_tables(self._db, schema, self._types, self._existing)
             ledger.write_source_schema(self._db, self._stream, schema)
             for table in schema.tables:
                 ledger.add_copied(self._db, self._stream, table.name, 0, done=False)
+            ledger.write_created(self._db, self._stream, self._created)
+        self._found += found
         self._schema = schema
         self._plans.clear()
 
     def write_batch(self, batch: Batch) -> None:
         """Write a batch."""
         with translated(where=f"tables {', '.join(batch.tables)}"):
-            self._rows.write_batch(batch)
+            self._fitting(lambda: self._rows.write_batch(batch))
 
     def copy_rows(self, piece: Rows) -> int:
         """Write a snapshot piece."""
         with translated(where=f"table {piece.table}"):
-            return self._rows.copy_rows(piece)
+            return self._fitting(lambda: self._rows.copy_rows(piece))
+
+    def _fitting(self, write: Callable[[], Written]) -> Written:
+        """Write; as long as a value does not fit a column that is ours, widen the column and write again."""
+        while True:
+            try:
+                return write()
+            except Misfit as misfit:
+                if misfit.plan.table.name not in self._created:
+                    raise misfit.hold from misfit
+                self._widen(misfit)
+
+    def _widen(self, misfit: Misfit) -> None:
+        assert self._schema is not None
+        self._widened = True
+        self._rows.undone()
+        done = widen(self._db, misfit)
+        tables = tuple(done.table if table.name == done.table.name else table for table in self._schema.tables)
+        self._schema = Schema(tables)
+        ledger.write_source_schema(self._db, self._stream, self._schema)
+        self._plans.pop(done.table.name, None)
+        self._found += done.findings
 
     def end_chunk(self, table: str, rows: int, *, done: bool) -> None:
         """Count the chunk; make the indexes behind the last one."""
         with translated(where=f"table {table}"):
             ledger.add_copied(self._db, self._stream, table, rows, done=done)
             if done:
-                self.findings += finish_table(self._db, self._table(table))
+                self._found += finish_table(self._db, self._table(table))
 
     def finish(self) -> None:
         """Foreign keys and sequences."""
         if self._schema is not None:
             with translated(where="foreign keys and sequences"):
-                self.findings += finish(self._db, self._schema)
+                self._found += finish(self._db, self._schema)
 
     @property
     def fallbacks(self) -> dict[str, int]:
@@ -134,5 +187,5 @@ class PostgresReplica:
         """How a table is written."""
         plan = self._plans.get(name)
         if plan is None:
-            plan = self._plans[name] = make_plan(self._db, self._table(name), len(self._plans))
+            plan = self._plans[name] = make_plan(self._db, self._table(name), next(self._numbers))
         return plan

@@ -19,8 +19,6 @@ import psycopg
 from psycopg import sql
 from psycopg.types.numeric import Int8Dumper
 
-from shared.columns import Unfit
-from shared.errors import Hold
 from shared.groups import Change, Rows
 from shared.postgres.connection import translated
 from sink.batch import Batch, TableBatch
@@ -39,29 +37,37 @@ class RowWriter:
         self._db = db
         self._plans = plans
         self._staged: set[tuple[str, bool]] = set()
+        self._unsure = False
         self.fallbacks = {"copy": 0, "batch": 0}
         db.adapters.register_dumper(int, Int8Dumper)
 
     def begin(self) -> None:
         """A new transaction: its staging tables are empty."""
         self._staged.clear()
+        self._unsure = False
+
+    def undone(self) -> None:
+        """A part of the transaction was rolled back: which staging tables there are, and with what, is unknown."""
+        self._staged.clear()
+        self._unsure = True
 
     def write_batch(self, batch: Batch) -> None:
-        """Write the outcome of a batch; raises Hold naming the change that cannot be written."""
+        """Write the outcome of a batch; raises Misfit, or Hold naming the change that cannot be written."""
         try:
             with self._db.transaction():
                 for name, outcome in batch.tables.items():
                     self._write_table(self._plans(name), outcome)
-        except (*_VIOLATIONS, psycopg.DataError, Unfit, Hold):
+        except (*_VIOLATIONS, psycopg.DataError):
             self.fallbacks["batch"] += 1
-            self._staged.clear()
-            for change, key in batch.in_order():
-                self._write_change(change, key)
+            self.undone()
+            with self._db.transaction():
+                for change, key in batch.in_order():
+                    self._write_change(change, key)
 
     def _write_table(self, plan: TablePlan, outcome: TableBatch) -> None:
         deletes, upserts = outcome.deletes(), outcome.upserts()
-        if deletes:
-            self._delete(plan, plan.keys(deletes))
+        if deletes and (keys := plan.keys(deletes)):
+            self._delete(plan, keys)
         if upserts:
             self._upsert(plan, plan.rows(upserts))
 
@@ -86,13 +92,17 @@ class RowWriter:
         with self._db.cursor() as cursor:
             if len(rows) == 1:
                 cursor.execute(statement, rows[0])
-            else:
+            elif rows:
                 cursor.executemany(statement, rows)
 
     def _stage(self, plan: TablePlan, make: sql.Composed, empty: sql.Composed, *, keyed: bool) -> None:
         """Make the staging table ready; it empties itself at commit, so only a second use in one must empty it."""
         name = (plan.table.name, keyed)
-        self._db.execute(empty if name in self._staged else make)
+        known = name in self._staged
+        if not known:
+            self._db.execute(make)
+        if known or self._unsure:
+            self._db.execute(empty)
         self._staged.add(name)
 
     def _copy(self, statement: sql.Composed, oids: list[int], rows: Iterable[tuple[Any, ...]]) -> None:
@@ -110,7 +120,8 @@ class RowWriter:
             with self._db.transaction():
                 self._copy_piece(plan, piece, rows)
         except (psycopg.DataError, TypeError):
-            self._staged.clear()
+            self.undone()
+            plan.rows_from(piece.columns)  # looks at every value, and names the one that does not fit
             for image in zip(*piece.columns, strict=True):
                 self._write_image(plan, image)
         return count
@@ -122,7 +133,7 @@ class RowWriter:
                     self._copy(plan.statements.copy, plan.oids, rows)
             except psycopg.errors.UniqueViolation:
                 self.fallbacks["copy"] += 1
-                self._staged.clear()
+                self.undone()
             else:
                 return
         self._upsert(plan, rows)
@@ -139,8 +150,7 @@ class RowWriter:
         if change.op in "cu":
             self._write_image(plan, change.values, change.seq)
             return
-        keys = plan.keys([key])
-        self._db.execute(plan.statements.delete, keys[0])
+        self._each(plan.statements.delete, plan.keys([key]))
 
     def _write_image(self, plan: TablePlan, image: Sequence[Any], seq: int = 0) -> None:
         key = show_key([image[place] for place in plan.table.key_places])

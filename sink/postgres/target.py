@@ -43,12 +43,13 @@ class _Spelled(UserDefinedType[Any]):
 
 def create_tables(
     db: psycopg.Connection[Any], schema: source.Schema, types: Mapping[str, str], existing: str
-) -> list[Finding]:
-    """Make the missing tables in the caller's transaction and check the others.
+) -> tuple[set[str], list[Finding]]:
+    """Make the missing tables in the caller's transaction and check the others; returns the names of those made.
 
     ``existing`` says what to do with tables that are there: "refuse" those that hold rows, "match" them
     as they are, or "replace" their rows.  Raises BadInput with the first thing that does not do.
     """
+    made: set[str] = set()
     found: list[Finding] = []
     for table in schema.tables:
         _check_names(table)
@@ -56,7 +57,8 @@ def create_tables(
             _adopt(db, table, existing)
         else:
             found += _create(db, table, types)
-    return found
+            made.add(table.name)
+    return made, found
 
 
 def _check_names(table: source.Table) -> None:
@@ -70,7 +72,7 @@ def _check_names(table: source.Table) -> None:
 
 def _adopt(db: psycopg.Connection[Any], table: source.Table, existing: str) -> None:
     name = sql.Identifier(table.name)
-    row = db.execute(sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT 1000) AS some").format(name)).fetchone()
+    row = db.execute(sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT 1000) AS few").format(name)).fetchone()
     rows = int(row[0]) if row else 0
     where = f"table {table.name}"
     if rows and existing == "refuse":
