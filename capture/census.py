@@ -1,9 +1,10 @@
 """What the columns of a table really hold.
 
 A column declared INTEGER, REAL or TEXT nearly always holds just that, so one quick scan only asks
-whether any value does not; where the answer or the declared type asks for more, classes are counted and
-texts looked at one by one.  Everything is read in pieces of some ten thousand rows, so that no read
-holds the application up.
+whether any value does not; where the answer or the declared type asks for more, classes are counted.
+Texts are looked at one by one where the declared type, or the first of them, speaks of a format.
+Whether a text can be kept at all (NUL, UTF-8) is left to the copy.  Everything is read in pieces of
+some ten thousand rows, so that no read holds the application up.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from typing import Any
 
 from msgspec import structs
 
-from shared.columns import Codec
+from shared.columns import Codec, Unfit
+from shared.columns.choice import INFINITE
 from shared.columns.times import common_spellings
-from shared.columns.words import UUIDS, is_json, uuid_format
-from shared.groups import RawText
+from shared.columns.words import UUIDS, json_codec, uuid_format
 from shared.sqlite.connection import fetch_rows, quote, reading
 from shared.tables import ROWID, Census, Column, Table
 
 _STEP = 20_000
-_CLOSE_LOOK = re.compile(r"DATE|TIME|JSON|UUID|GUID")
+_ASKS_UUID = re.compile(r"UUID|GUID")
+_LIKE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T]|$)")
 _USUAL = {"INTEGER": "integer", "REAL": "real", "TEXT": "text"}
 _COUNTERS = (
     "count(*)",
@@ -34,6 +36,7 @@ _COUNTERS = (
     "sum(typeof({c}) = 'blob')",
     "min(CASE typeof({c}) WHEN 'integer' THEN {c} END)",
     "max(CASE typeof({c}) WHEN 'integer' THEN {c} END)",
+    "max({c} IN (9e999, -9e999))",
 )
 Piece = tuple[str, Sequence[Any]]
 
@@ -51,7 +54,8 @@ def take_census(db: sqlite3.Connection, table: Table) -> Table:
     columns = []
     for column in table.columns:
         census = counted.get(column.name) or _all_usual(column, rows)
-        census = structs.replace(census, formats=_formats(db, table, column, census))
+        if not census.formats:
+            census = structs.replace(census, formats=_formats(db, table, column, census))
         columns.append(structs.replace(column, census=census))
     return structs.replace(table, columns=tuple(columns))
 
@@ -111,7 +115,7 @@ def _term(table: Table, column: Column) -> str:
 
 
 def _add(census: Census, counted: Sequence[Any]) -> Census:
-    rows, filled, integers, reals, texts, blobs, low, high = (value or 0 for value in counted)
+    rows, filled, integers, reals, texts, blobs, low, high, infinite = (value or 0 for value in counted)
     lowest, highest = census.min_integer, census.max_integer
     if integers:
         lowest = low if lowest is None else min(lowest, low)
@@ -125,40 +129,47 @@ def _add(census: Census, counted: Sequence[Any]) -> Census:
         blobs=census.blobs + blobs,
         min_integer=lowest,
         max_integer=highest,
+        formats=(INFINITE,) if infinite or census.formats else (),
     )
 
 
 def _formats(db: sqlite3.Connection, table: Table, column: Column, census: Census) -> tuple[str, ...]:
-    """Formats that every value shares; only looked for where the declared type makes them matter."""
+    """Formats that every value shares; looked for where the declared type, or the first text, makes them matter."""
     declared = column.declared.upper()
-    if not _CLOSE_LOOK.search(declared) or census.integers or census.reals or not census.texts + census.blobs:
+    if not census.texts + census.blobs:
         return ()
-    values = _values(db, table, column)
     if "JSON" in declared:
-        return ("json",) if all(isinstance(value, str) and is_json(value) for value in values) else ()
-    if "UUID" in declared or "GUID" in declared:
-        return _shared_uuid(values)
-    return common_spellings(value if isinstance(value, str) else "" for value in values)
+        codec = json_codec(column.affinity)
+        return ("json",) if all(_fits(codec, chunk) for chunk in _chunks(db, table, column)) else ()
+    if census.integers or census.reals or (census.texts and census.blobs):
+        return ()
+    first = _first(db, table, column)
+    if found := uuid_format(first) if _ASKS_UUID.search(declared) or census.texts else "":
+        return (found,) if all(_fits(UUIDS[found], chunk) for chunk in _chunks(db, table, column)) else ()
+    if isinstance(first, str) and _LIKE_TIME.match(first):
+        texts = ([value if isinstance(value, str) else "" for value in chunk] for chunk in _chunks(db, table, column))
+        return common_spellings(texts, lenient=column.declared.islower())
+    return ()
 
 
-def _shared_uuid(values: Iterator[Any]) -> tuple[str, ...]:
-    first = next(values, "")
-    name = "" if isinstance(first, RawText) else uuid_format(first)
-    return (name,) if name and all(_fits(UUIDS[name], value) for value in values) else ()
-
-
-def _fits(codec: Codec, value: object) -> bool:
+def _fits(codec: Codec, values: Sequence[Any]) -> bool:
     try:
-        codec.to_postgres(value)
-    except ValueError:
+        codec.to_postgres_column(values)
+    except Unfit:
         return False
     return True
 
 
-def _values(db: sqlite3.Connection, table: Table, column: Column) -> Iterator[Any]:
+def _first(db: sqlite3.Connection, table: Table, column: Column) -> object:
+    return next((chunk[0] for chunk in _chunks(db, table, column)), None)
+
+
+def _chunks(db: sqlite3.Connection, table: Table, column: Column) -> Iterator[list[Any]]:
     """The column's values that are not NULL, piece by piece."""
+    name = quote(column.name)
     for where, bounds in _pieces(table, db):
         with reading(db):
-            select = f"SELECT {quote(column.name)} FROM {quote(table.name)} WHERE {where}"  # noqa: S608
+            select = f"SELECT {name} FROM {quote(table.name)} WHERE {where} AND {name} NOT NULL"  # noqa: S608
             rows = fetch_rows(db, select, bounds)
-        yield from (row[0] for row in rows if row[0] is not None)
+        if rows:
+            yield [row[0] for row in rows]

@@ -39,9 +39,10 @@ def same(value: Any) -> Any:  # noqa: ANN401  (whatever it is)
 class Codec:
     """One column's way to PostgreSQL and back; values of other classes than ``accepts`` are unfit.
 
-    ``oid`` is the type whose binary form psycopg writes.  ``encode`` and ``decode`` never see NULL; ``encode``
-    raises ValueError with the reason for a value it cannot keep.  A codec is ``strict`` where psycopg
-    itself refuses wrong classes, so that a COPY may go unchecked and be looked at only when it fails.
+    ``oid`` is the type whose binary form psycopg writes in a COPY.  ``encode`` and ``decode`` never see NULL;
+    ``encode`` raises ValueError with the reason for a value it cannot keep.  ``bulk`` does the same for many
+    values at once, and may be vague about the reason.  A codec is ``strict`` where psycopg or PostgreSQL itself
+    refuses what it does not accept, so that a COPY may go unchecked and be looked at only when it fails.
     """
 
     name: str
@@ -49,37 +50,49 @@ class Codec:
     accepts: tuple[type, ...]
     encode: Callable[[Any], Any] = same
     decode: Callable[[Any], Any] = same
+    bulk: Callable[[Sequence[Any]], Sequence[Any]] | None = None
     strict: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether PostgreSQL's values are SQLite's as they are."""
+        return self.decode is same
 
     def to_postgres(self, value: Any) -> Any:  # noqa: ANN401
         """One value."""
         return self.to_postgres_column((value,))[0]
 
     def to_sqlite(self, value: Any) -> Any:  # noqa: ANN401
-        """One value as psycopg loads it, as SQLite held it."""
+        """One value as psycopg loads it (text or binary), as SQLite held it; ValueError if SQLite cannot have it."""
         return None if value is None else self.decode(value)
 
     def to_postgres_column(self, values: Sequence[Any]) -> Sequence[Any]:
-        """Many values, each checked."""
-        if not {_NONE, *self.accepts}.issuperset(map(type, values)):
+        """Many values, each checked; those that go as they are come back as the same object."""
+        classes = set(map(type, values))
+        if not classes.issubset((_NONE, *self.accepts)):
             self._reject_class(values)
-        if self.encode is same:
+        if self.encode is same or classes <= {_NONE}:
             return values
-        encode = self.encode
         try:
-            return [None if value is None else encode(value) for value in values]
+            if _NONE not in classes:
+                return self._encode(values)
+            filled = iter(self._encode([value for value in values if value is not None]))
         except ValueError:
             self._reject_value(values)
             raise
+        return [None if value is None else next(filled) for value in values]
 
     def to_copy(self, values: Sequence[Any]) -> Sequence[Any]:
-        """Many values for a COPY: unchecked where psycopg checks."""
+        """Many values for a COPY: unchecked where psycopg or PostgreSQL checks."""
         return values if self.strict else self.to_postgres_column(values)
+
+    def _encode(self, values: Sequence[Any]) -> Sequence[Any]:
+        return self.bulk(values) if self.bulk else list(map(self.encode, values))
 
     def _reject_class(self, values: Sequence[Any]) -> None:
         for index, value in enumerate(values):
             if value is not None and type(value) not in self.accepts:
-                wanted = " or ".join(storage_class(kind()) for kind in self.accepts)
+                wanted = " or ".join(dict.fromkeys(_CLASSES[kind] for kind in self.accepts))
                 raise Unfit(index, f"{storage_class(value)} where {self.name} keeps {wanted}")
 
     def _reject_value(self, values: Sequence[Any]) -> None:

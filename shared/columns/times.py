@@ -2,19 +2,35 @@
 
 A *spelling* says the separator, the digits of the fraction and the suffix.  "auto" is the rule of Python's
 ``isoformat``, which Django and others follow: no fraction when it is zero, else six digits.
+
+Many are read at once: one regular expression over all of them proves the spelling, and
+``datetime.fromisoformat``, which alone would be more tolerant, reads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
+from functools import lru_cache
 
 from shared.columns.codec import Codec
 
-DATE, TIMESTAMP, TIMESTAMPTZ = 1082, 1114, 1184
-_TIMESPEC = {"0": "seconds", "3": "milliseconds", "6": "microseconds", "auto": "auto"}
-_SUFFIXES = ("+00:00", "Z", "")
+DATE, TIME, TIMESTAMP, TIMESTAMPTZ = 1082, 1083, 1114, 1184
+FRACTIONS = ("auto", "6", "3", "0", "1", "2", "4", "5")
+SUFFIXES = ("+00:00", "Z", "")
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+_AUTO = r"(?:\.(?!000000)[0-9]{6})?"
+_MICRO_DIGITS = 6
+_SECOND_END = len("2001-02-03 04:05:06")
+
+
+def _fraction_shape(fraction: str) -> str:
+    if fraction == "auto":
+        return _AUTO
+    return "" if fraction == "0" else rf"\.[0-9]{{{fraction}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,97 +52,134 @@ class Spelling:
         _, separator, fraction, suffix = name.split("|")
         return cls(separator, fraction, suffix)
 
+    def read_all(self, texts: Sequence[str]) -> list[datetime]:
+        """The times, in UTC where there is a suffix; ValueError unless each is exactly as this spelling writes it."""
+        if not _shape(self).fullmatch("\n".join(texts) + "\n"):
+            raise ValueError(self.complaint)
+        return list(map(datetime.fromisoformat, texts))
+
     def read(self, text: str) -> datetime:
-        """The time; ValueError unless the text is exactly as this spelling writes it."""
-        core = text.removesuffix(self.suffix) if self.suffix else text
-        time = datetime.fromisoformat(core)
-        if time.tzinfo is not None or self.write(time) != text:
-            message = f"TEXT that is no time spelled {self.example}"
-            raise ValueError(message)
-        return time.replace(tzinfo=UTC) if self.suffix else time
-
-    def encode(self, text: str) -> datetime:
-        """The same with one reason for all errors."""
+        """One time; ValueError says what was expected."""
         try:
-            return self.read(text)
+            return self.read_all((text,))[0]
         except ValueError:
-            message = f"TEXT that is no time spelled {self.example}"
-            raise ValueError(message) from None
+            raise ValueError(self.complaint) from None
 
-    def write(self, time: datetime) -> str:
-        """The text."""
-        return time.replace(tzinfo=None).isoformat(self.separator, _TIMESPEC[self.fraction]) + self.suffix
+    def write(self, moment: datetime) -> str:
+        """The text, without any zone; ValueError for a time with digits that the spelling has no place for."""
+        if self.fraction == "auto":
+            return moment.isoformat(self.separator) + self.suffix
+        text = moment.isoformat(self.separator, "microseconds")
+        end = _SECOND_END + (1 + int(self.fraction) if self.fraction != "0" else 0)
+        if text[end:].strip(".0"):
+            raise ValueError(f"a time with more than {self.fraction} digits behind the second")
+        return text[:end] + self.suffix
 
     @property
-    def example(self) -> str:
-        """For messages."""
-        return self.write(datetime(2001, 2, 3, 4, 5, 6, 120000 if self.fraction != "0" else 0))  # noqa: DTZ001
+    def complaint(self) -> str:
+        """What is said of a text that is spelled otherwise."""
+        example = self.write(datetime(2001, 2, 3, 4, 5, 6))  # noqa: DTZ001
+        return f"TEXT that is no time spelled {example}"
 
-    @property
-    def codec(self) -> Codec:
-        """Naive spellings are ``timestamp``, those with a suffix ``timestamptz``."""
-        oid, name = (TIMESTAMPTZ, "timestamptz") if self.suffix else (TIMESTAMP, "timestamp")
-        return Codec(name, oid, (str,), self.encode, self.write)
+
+@lru_cache(maxsize=64)
+def _shape(spelling: Spelling) -> re.Pattern[str]:
+    shape = f"{_DAY}{spelling.separator}{_CLOCK}{_fraction_shape(spelling.fraction)}{re.escape(spelling.suffix)}"
+    return re.compile(f"(?:{shape}\n)*+")
+
+
+@lru_cache(maxsize=64)
+def time_codec(spelling: Spelling, *, zoned: bool, digits: int = _MICRO_DIGITS) -> Codec:
+    """``timestamp`` or, zoned, ``timestamptz`` with that many digits; what has no zone is taken for UTC."""
+    step = 10 ** (_MICRO_DIGITS - digits)
+
+    def encode_all(texts: Sequence[str]) -> list[datetime]:
+        moments = spelling.read_all(texts)
+        if step > 1 and any(moment.microsecond % step for moment in moments):
+            raise ValueError(f"TEXT of a time with more than {digits} digits behind the second")
+        if zoned != bool(spelling.suffix):
+            zone = UTC if zoned else None
+            return [moment.replace(tzinfo=zone) for moment in moments]
+        return moments
+
+    def encode(text: str) -> datetime:
+        spelling.read(text)
+        return encode_all((text,))[0]
+
+    def decode(moment: datetime) -> str:
+        return spelling.write(moment.astimezone(UTC).replace(tzinfo=None) if zoned else moment)
+
+    oid, name = (TIMESTAMPTZ, "timestamptz") if zoned else (TIMESTAMP, "timestamp")
+    return Codec(name, oid, (str,), encode, decode, encode_all)
 
 
 def spellings_of(text: str) -> list[Spelling]:
-    """The spellings that write exactly this text, the more tolerant first."""
-    suffix = next(s for s in _SUFFIXES if text.endswith(s))
-    separator = text[10:11]
+    """The spellings that write exactly this text."""
+    separator, suffix = text[10:11], next(s for s in SUFFIXES if text.endswith(s))
     if separator not in (" ", "T"):
         return []
-    found = []
-    for fraction in ("auto", "6", "3", "0"):
-        spelling = Spelling(separator, fraction, suffix)
-        try:
-            spelling.read(text)
-        except ValueError:
-            continue
-        found.append(spelling)
-    return found
+    return [found for f in FRACTIONS if _fits(found := Spelling(separator, f, suffix), (text,))]
 
 
-def common_spellings(texts: Iterable[str]) -> tuple[str, ...]:
-    """Names of the spellings that all these texts share, best first; empty where they share none."""
-    common: list[str] | None = None
-    for text in texts:
-        if common is not None and any(_reads(name, text) for name in common[:1]) and len(common) == 1:
-            continue
-        names = [spelling.name for spelling in spellings_of(text)] or (["date"] if _is_date(text) else [])
-        common = names if common is None else [name for name in common if name in names]
-        if not common:
-            return ()
-    return tuple(sorted(common or (), key=_preference))
-
-
-def _preference(name: str) -> int:
-    """Six digits throughout rather than "auto": who never left a fraction out will not begin to."""
-    order = ["6", "auto", "3", "0"]
-    return order.index(name.split("|")[2]) if "|" in name else 0
-
-
-def _reads(name: str, text: str) -> bool:
-    if name == "date":
-        return _is_date(text)
+def _fits(spelling: Spelling, texts: Sequence[str]) -> bool:
     try:
-        Spelling.named(name).read(text)
+        spelling.read_all(texts)
     except ValueError:
         return False
     return True
 
 
-def _is_date(text: str) -> bool:
+def common_spellings(chunks: Iterable[Sequence[str]], *, lenient: bool = False) -> tuple[str, ...]:
+    """The spelling that all these texts share, or "date", or nothing.
+
+    Six digits throughout fit "6" and, unless all are zero, "auto"; ``lenient`` prefers "auto" then.
+    """
+    candidates: list[Spelling] | None = None
+    dates = True
+    for texts in chunks:
+        if candidates is None and texts:
+            candidates = spellings_of(texts[0])
+        candidates = [spelling for spelling in candidates or () if _fits(spelling, texts)]
+        dates = dates and not candidates and _are_dates(texts)
+        if not candidates and not dates:
+            return ()
+    if candidates is None:
+        return ()
+    order = ("auto", "6") if lenient or any(s.fraction == "0" for s in candidates) else ("6", "auto")
+    best = sorted(candidates, key=lambda s: order.index(s.fraction) if s.fraction in order else len(order))
+    return (best[0].name,) if best else ("date",)
+
+
+_DATES = re.compile(f"(?:{_DAY}\n)*+")
+_CLOCKS = re.compile(f"(?:{_CLOCK}{_AUTO}\n)*+")
+
+
+def _are_dates(texts: Sequence[str]) -> bool:
     try:
-        return date.fromisoformat(text).isoformat() == text
+        _to_dates(texts)
     except ValueError:
         return False
+    return True
+
+
+def _to_dates(texts: Sequence[str]) -> list[date]:
+    if not _DATES.fullmatch("\n".join(texts) + "\n"):
+        raise ValueError("TEXT that is no date spelled 2001-02-03")
+    return list(map(date.fromisoformat, texts))
 
 
 def _to_date(text: str) -> date:
-    if not _is_date(text):
-        message = "TEXT that is no date spelled 2001-02-03"
-        raise ValueError(message)
-    return date.fromisoformat(text)
+    try:
+        return _to_dates((text,))[0]
+    except ValueError:
+        raise ValueError("TEXT that is no date spelled 2001-02-03") from None
 
 
-DATE_TEXT = Codec("date", DATE, (str,), _to_date, date.isoformat)
+def _to_clock(text: str) -> time:
+    if not _CLOCKS.fullmatch(text + "\n"):
+        raise ValueError("TEXT that is no time of day spelled 04:05:06 or 04:05:06.000007")
+    return time.fromisoformat(text)
+
+
+DATE_TEXT = Codec("date", DATE, (str,), _to_date, date.isoformat, _to_dates)
+CLOCK_TEXT = Codec("time", TIME, (str,), _to_clock, time.isoformat)

@@ -1,0 +1,98 @@
+"""Psycopg's errors as BadInput, Retry, Stop or Hold: the one place that knows SQLSTATEs.
+
+No message shows a password, nor any value of a row: only names, positions and the server's own words,
+without what those quote of a row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+from shared.errors import BadInput, Hold, Retry, Stop, SwitchbackError
+
+_WRONG = ("28", "3D", "3F")  # SQLSTATE classes: authorization, no such database, no such schema
+_PASSING = ("08", "40", "53", "55", "57", "58")  # connection, conflict, resources, lock, shutdown, system
+_ASKED = (
+    "password",
+    "role",
+    "database",
+    "pg_hba",
+    "no encryption",
+    "could not translate host name",
+    "does not exist",
+    "does not support SSL",
+    "certificate",
+    "invalid port",
+)
+_PASSING_WORDS = ("starting up", "shutting down", "recovery mode", "too many connections", "connection slots")
+_QUOTED = re.compile(r'"[^"]*"')
+_DENIED = re.compile(r"permission denied for (\w+(?: \w+)*?) (\S+)$")
+_OWNED = re.compile(r"must be owner of (\w+) (.+)$")
+
+
+def translate_connecting(error: psycopg.OperationalError, where: str) -> SwitchbackError:
+    """Why no connection came about."""
+    text = str(error).strip()
+    reason = (text.splitlines() or ["no answer"])[-1].rsplit("FATAL:", 1)[-1].strip()
+    if "no password supplied" in text:
+        return BadInput("PostgreSQL asks for a password", where=where, remedy="Set target_password_file or PGPASSWORD")
+    if not any(word in text for word in _PASSING_WORDS) and (
+        (error.sqlstate or "")[:2] in _WRONG or any(word in text for word in _ASKED)
+    ):
+        remedy = "Correct the target or its password"
+        return BadInput(f"PostgreSQL refuses the connection: {reason}", where=where, remedy=remedy)
+    remedy = "It goes on by itself once the server answers"
+    return Retry(f"PostgreSQL cannot be reached: {reason}", where=where, remedy=remedy)
+
+
+@contextmanager
+def translated(where: str = "") -> Iterator[None]:
+    """Psycopg's errors as BadInput, Retry, Stop or Hold; ``where`` says what was being done."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translate(error, where) from error
+
+
+def translate(error: psycopg.Error, where: str) -> SwitchbackError:
+    """One error in our words."""
+    state, said = error.sqlstate or "", _said(error)
+    where = ", ".join(part for part in (where, _place(error)) if part)
+    if isinstance(error, errors.InsufficientPrivilege):
+        return BadInput(f"the role may not do this: {said}", where=where, remedy=_grant(said))
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        remedy = "It goes on by itself once the server accepts writes (is it a standby?)"
+        return Retry(f"PostgreSQL: {said}", where=where, remedy=remedy)
+    if state[:2] in _PASSING or (isinstance(error, psycopg.OperationalError) and not state):
+        return Retry(f"PostgreSQL: {said}", where=where, remedy="It goes on by itself once the cause is gone")
+    if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+        remedy = "Change the row at the source or the constraint in PostgreSQL, then start again; nothing is lost"
+        return Hold(f"PostgreSQL refuses the row: {said}", where=where, remedy=remedy)
+    return Stop(f"PostgreSQL: {said}", where=where, remedy="Run `switchback check` on the target")
+
+
+def _grant(said: str) -> str:
+    """The statement that would help."""
+    if found := _DENIED.search(said):
+        kind = {"materialized view": "table", "view": "table"}.get(found[1], found[1])
+        return f"As its owner: GRANT ALL ON {kind.upper()} {found[2]} TO the role"
+    if found := _OWNED.search(said):
+        return f"ALTER {found[1].upper()} {found[2]} OWNER TO the role"
+    return "Grant the role what the message names; `switchback check` lists all that is needed"
+
+
+def _said(error: psycopg.Error) -> str:
+    """The server's primary message; what a data error quotes there is a value, and details hold values too."""
+    text = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
+    return _QUOTED.sub("(a value)", text) if isinstance(error, psycopg.DataError) else text
+
+
+def _place(error: psycopg.Error) -> str:
+    diag = error.diag
+    named = (("table", diag.table_name), ("column", diag.column_name), ("constraint", diag.constraint_name))
+    return ", ".join(f"{kind} {name}" for kind, name in named if name)
