@@ -17,19 +17,13 @@ from shared.errors import BadInput, Hold, Retry, Stop, SwitchbackError
 
 _WRONG = ("28", "3D", "3F")  # SQLSTATE classes: authorization, no such database, no such schema
 _PASSING = ("08", "40", "53", "55", "57", "58")  # connection, conflict, resources, lock, shutdown, system
-_ASKED = (
-    "password",
-    "role",
-    "database",
-    "pg_hba",
-    "no encryption",
-    "could not translate host name",
-    "does not exist",
-    "does not support SSL",
-    "certificate",
-    "invalid port",
+_REFUSALS = re.compile(
+    r"password authentication failed|authentication failed for|no pg_hba\.conf entry|no encryption|"
+    r'(role|database) ".*" does not exist|permission denied for database|not permitted to log in|'
+    r"could not translate host name|server does not support SSL|certificate|invalid port number"
 )
-_PASSING_WORDS = ("starting up", "shutting down", "recovery mode", "too many connections", "connection slots")
+"""A server that is starting, recovering or full refuses too, with FATAL as well: that passes by itself."""
+
 _QUOTED = re.compile(r'"[^"]*"')
 _DENIED = re.compile(r"permission denied for (\w+(?: \w+)*?) (\S+)$")
 _OWNED = re.compile(r"must be owner of (\w+) (.+)$")
@@ -37,17 +31,21 @@ _OWNED = re.compile(r"must be owner of (\w+) (.+)$")
 
 def translate_connecting(error: psycopg.OperationalError, where: str) -> SwitchbackError:
     """Why no connection came about."""
-    text = str(error).strip()
-    reason = (text.splitlines() or ["no answer"])[-1].rsplit("FATAL:", 1)[-1].strip()
+    text, reason = str(error), _reason(str(error))
     if "no password supplied" in text:
         return BadInput("PostgreSQL asks for a password", where=where, remedy="Set target_password_file or PGPASSWORD")
-    if not any(word in text for word in _PASSING_WORDS) and (
-        (error.sqlstate or "")[:2] in _WRONG or any(word in text for word in _ASKED)
-    ):
+    if (error.sqlstate or "")[:2] in _WRONG or _REFUSALS.search(text):
         remedy = "Correct the target or its password"
         return BadInput(f"PostgreSQL refuses the connection: {reason}", where=where, remedy=remedy)
     remedy = "It goes on by itself once the server answers"
     return Retry(f"PostgreSQL cannot be reached: {reason}", where=where, remedy=remedy)
+
+
+def _reason(text: str) -> str:
+    """The clause that matters, without the attempt's address before it and the hints below it."""
+    clauses = [line.rsplit("failed:", 1)[-1] for line in text.splitlines() if "failed:" in line]
+    clause = clauses[-1] if clauses else (text.strip().splitlines() or ["no answer"])[0]
+    return clause.removeprefix(" FATAL:").strip()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from shared.errors import BadInput, Retry
-from shared.postgres.connection import _translate_connecting
+from shared.postgres.errors import translate_connecting
 
 AT = 'connection to server at "127.0.0.1", port 5432 failed: '
 
@@ -33,7 +33,7 @@ AT = 'connection to server at "127.0.0.1", port 5432 failed: '
     ],
 )
 def test_a_server_that_is_away_starting_or_full_is_waited_for(text: str, reason: str) -> None:
-    found = _translate_connecting(psycopg.OperationalError(text), "joe@host:5432/app")
+    found = translate_connecting(psycopg.OperationalError(text), "joe@host:5432/app")
     assert isinstance(found, Retry)
     assert found.what == f"PostgreSQL cannot be reached: {reason}"
 
@@ -53,6 +53,6 @@ def test_a_server_that_is_away_starting_or_full_is_waited_for(text: str, reason:
     ],
 )
 def test_what_waiting_does_not_mend_is_the_operators(text: str, reason: str) -> None:
-    found = _translate_connecting(psycopg.OperationalError(text), "joe@host:5432/app")
+    found = translate_connecting(psycopg.OperationalError(text), "joe@host:5432/app")
     assert isinstance(found, BadInput)
     assert reason in found.what
