@@ -153,7 +153,10 @@ def _trigger_findings(db: sqlite3.Connection, table: Table) -> Iterator[Finding]
         if name.startswith(OWN):
             continue
         text, where = stored_sql(db, name, "trigger"), f"trigger {name} of table {table.name}"
-        if ddl.is_after(text) and ddl.raises_and_keeps(text):
+        if ddl.is_after(text) and ddl.raises(text, "FAIL") and _has_actions(db, table):
+            what = "when a cascade runs into its RAISE(FAIL), the parent row is gone without an entry in the change log"
+            yield Finding("warn", "raise-cascade", what, where, "Use RAISE(ABORT), or verify often")
+        elif ddl.is_after(text) and ddl.raises(text, "IGNORE", "FAIL"):
             what = "a RAISE(IGNORE) or RAISE(FAIL) keeps triggers that would run after it from running"
             remedy = "It is safe where capture is installed later; create it anew only together with `switchback run`"
             yield Finding("note", "raise", what, where, remedy)
@@ -161,6 +164,12 @@ def _trigger_findings(db: sqlite3.Connection, table: Table) -> Iterator[Finding]
             what = "before a row is written it writes to the same table; a row that it brings into the way of a REPLACE"
             remedy = "If that can be, verify often, or let the application do it instead of a trigger"
             yield Finding("warn", "before-trigger", f"{what} would vanish unseen", where, remedy)
+
+
+def _has_actions(db: sqlite3.Connection, table: Table) -> bool:
+    """Whether a foreign key of the table changes its rows by itself."""
+    rows = pragma_rows(db, "foreign_key_list", table.name)
+    return any(action not in ("NO ACTION", "RESTRICT") for row in rows for action in row[5:7])
 
 
 def _generated(table: Table) -> Iterator[Finding]:

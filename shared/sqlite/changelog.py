@@ -15,7 +15,9 @@ from typing import Any
 from shared.errors import SchemaChanged, SourceRestored
 from shared.groups import Change
 from shared.sqlite.connection import fetch_within
+from shared.sqlite.description import list_tables, read_table
 from shared.sqlite.installation import table_ids
+from shared.sqlite.triggers import settle_sql
 from shared.tables import Schema
 
 PAGE_BYTES = 8_000_000
@@ -55,16 +57,30 @@ def read_changes(db: sqlite3.Connection, schema: Schema, after: int, upto: int, 
 def prune(db: sqlite3.Connection, upto: int, limit: int) -> int:
     """Delete changes with seq <= upto, oldest first, at most ``limit``, and never the last; returns how many.
 
-    Runs in the caller's write transaction, which makes all remembered rows stale: no statement of
-    the application's is running now.
+    Runs in the caller's write transaction.  No statement of the application's is running then, so
+    the rows that triggers have remembered are dealt with on the way.
     """
+    _settle_remembered(db)
     lowest, highest = db.execute("SELECT min(seq), max(seq) FROM _switchback_log").fetchone()
-    if db.execute("SELECT 1 FROM _switchback_pending LIMIT 1").fetchone():
-        db.execute("DELETE FROM _switchback_pending")
     if lowest is None:
         return 0
     last = min(upto, highest - 1, lowest + limit - 1)
     return db.execute("DELETE FROM _switchback_log WHERE seq <= ?", (last,)).rowcount
+
+
+def _settle_remembered(db: sqlite3.Connection) -> None:
+    """Log a delete for each remembered row that is gone after all, and forget them all (see ``triggers``)."""
+    numbers = {abs(row[0]) for row in db.execute("SELECT DISTINCT tbl FROM _switchback_pending")}
+    if not numbers:
+        return
+    existing = {row[1] for row in list_tables(db) if row[2] == "table"}
+    for number, (name, columns) in table_ids(db).items():
+        if number in numbers and name in existing:
+            table = read_table(db, name)
+            if table.names == columns:
+                for sql in settle_sql(table, number):
+                    db.execute(sql)
+    db.execute("DELETE FROM _switchback_pending")
 
 
 def _check_dense(rows: Sequence[Sequence[Any]], after: int) -> None:

@@ -210,11 +210,14 @@ def functions(sql: str) -> set[str]:
     return found
 
 
-def raises_and_keeps(sql: str) -> bool:
-    """Whether a trigger holds RAISE(IGNORE) or RAISE(FAIL): the row stays changed, and no further trigger runs."""
+def raises(sql: str, *kinds: str) -> bool:
+    """Whether a trigger holds RAISE(kind) of one of these kinds.
+
+    After IGNORE and FAIL the row stays changed, and no trigger that was still to run does.
+    """
     words = [token.text.upper() for token in tokens(sql)]
-    kept = (["RAISE", "(", "IGNORE"], ["RAISE", "(", "FAIL"])
-    return any(words[at : at + 3] in kept for at in range(len(words)))
+    wanted = [["RAISE", "(", kind] for kind in kinds]
+    return any(words[at : at + 3] in wanted for at in range(len(words)))
 
 
 def is_after(sql: str) -> bool:

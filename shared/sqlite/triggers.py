@@ -15,7 +15,7 @@ the application has set ``recursive_triggers``.  Those with the new row's own ke
 its entry.  For the others a BEFORE trigger copies the rows in the way to ``_switchback_pending``, and
 the AFTER trigger logs a ``d`` for those that are gone.  A remembered row that is not gone may stay
 (the insert was ignored, or became an upsert): it is never cleared by a trigger, since an outer
-statement may still be about to remove it; capture clears such rows between transactions.  The tags,
+statement may still be about to remove it; capture settles and clears them between transactions.  The tags,
 values of the row written, keep them out of other statements' way.
 
 What this cannot see: an application's BEFORE trigger that itself brings a row into the way of the new one
@@ -73,6 +73,11 @@ def trigger_sql(table: Table, table_id: int) -> list[str]:
         found.append(_before(table, table_id, "BEFORE INSERT", inserts))
         found.append(_before(table, table_id, "BEFORE UPDATE", updates))
     return found
+
+
+def settle_sql(table: Table, table_id: int) -> list[str]:
+    """Statements that settle all remembered rows of a table, for when no statement of the application's is running."""
+    return _settle(table, table_id, [f'"tbl" IN ({table_id}, {-table_id})'])
 
 
 def _trigger(table: Table, table_id: int, event: str, body: Sequence[str], when: str = "") -> str:

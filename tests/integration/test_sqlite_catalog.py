@@ -224,6 +224,12 @@ FOUND = [
         "note",
         "raise",
     ),
+    (
+        """CREATE TABLE t (id INTEGER PRIMARY KEY, p REFERENCES t ON DELETE CASCADE);
+        CREATE TRIGGER x AFTER DELETE ON t BEGIN SELECT RAISE(FAIL, 'no'); END""",
+        "warn",
+        "raise-cascade",
+    ),
     (f"CREATE TABLE t (id INTEGER PRIMARY KEY, {', '.join(f'c{n}' for n in range(1996))})", "refuse", "too-wide"),
 ]
 

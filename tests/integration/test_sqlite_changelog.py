@@ -72,6 +72,18 @@ def test_pruning_forgets_remembered_rows(capture: Capture) -> None:
     assert source.app.execute("SELECT count(*) FROM _switchback_pending").fetchone() == (0,)
 
 
+def test_pruning_logs_a_delete_for_a_remembered_row_that_is_gone_after_all(capture: Capture) -> None:
+    source = capture("CREATE TABLE t (id INTEGER PRIMARY KEY, u TEXT UNIQUE)")
+    source.run("CREATE TRIGGER app AFTER INSERT ON t WHEN NEW.id = 2 BEGIN SELECT RAISE(IGNORE); END")
+    source.run("INSERT INTO t VALUES (1, 'a')", "REPLACE INTO t VALUES (2, 'a')")  # ours does not run: see decision 2
+    with writing(source.ours):
+        prune(source.ours, 0, 100)
+    assert [(change.op, change.values[0]) for change in read_changes(source.ours, source.schema, 0, 2, 10)] == [
+        ("c", 1),
+        ("d", 1),
+    ]
+
+
 def test_numbers_are_not_given_out_again_after_pruning_and_rollback(capture: Capture) -> None:
     source = filled(capture)
     with writing(source.ours):

@@ -39,6 +39,7 @@ def make_templates(folder: Path) -> list[Path]:
     paths = [folder / f"{number}.db" for number in range(3)]
     for number, path in enumerate(paths):
         app = sqlite3.connect(path, isolation_level=None)
+        app.execute("PRAGMA synchronous = OFF")
         app.executescript(ZOO + STRICT_ZOO + ODD_ZOO)
         if number:
             set_up(app, path, late=number == 2)
@@ -48,6 +49,7 @@ def make_templates(folder: Path) -> list[Path]:
 
 def set_up(app: sqlite3.Connection, path: Path, *, late: bool) -> None:
     ours = connect(path)
+    ours.execute("PRAGMA synchronous = OFF")
     schema = read_schema(ours)
     install(ours, schema, "s")
     if late:
@@ -80,6 +82,7 @@ def follow(templates: list[Path], path: Path, seed: int) -> None:
 
 def follow_statements(app: sqlite3.Connection, path: Path, statements: list[str]) -> None:
     ours = connect(path)
+    ours.execute("PRAGMA synchronous = OFF")
     model = Model(app, read_schema(ours))
     for number, sql in enumerate(statements):
         run(app, sql)
