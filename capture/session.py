@@ -75,7 +75,9 @@ class Session:
 
     def _follow(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            if not self._relay.publish_changes():
+            if self._relay.publish_changes():
+                self._measures.logged()
+            else:
                 self._bell.wait(self._pace.poll)
             self._keep_house()
 

@@ -30,7 +30,7 @@ class CommonMetrics:
         )
         self.lag_seconds = Gauge(
             "switchback_lag_seconds",
-            "Age of the oldest change that has not passed this stage; 0 if there is none.",
+            "Time from a change's commit in SQLite to this stage, of the last change; 0 if none is on its way.",
             ["stage"],
             registry=registry,
         )
@@ -42,7 +42,10 @@ class CommonMetrics:
 
 
 class CaptureMetrics(CommonMetrics):
-    """Capture's metrics; its stages are ``captured`` (read from SQLite) and ``logged`` (durable in the log)."""
+    """Capture's metrics; its stages are ``captured`` (read from SQLite) and ``logged`` (durable in the log).
+
+    It also knows, by the sink's reports, how many changes have not been ``applied``.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
@@ -70,22 +73,10 @@ class CaptureMetrics(CommonMetrics):
         )
         self.wal_bytes = Gauge("switchback_source_wal_bytes", "Size of the SQLite file's -wal file.", registry=registry)
         self.pruned = Counter("switchback_pruned_changes", "Changes pruned from SQLite.", registry=registry)
-        self.wakeups = Counter(
-            "switchback_wakeups", "Times that capture found news, by what woke it.", ["by"], registry=registry
-        )
-        self.read_seconds = Histogram(
-            "switchback_source_read_seconds",
-            "Length of a read transaction on SQLite.",
-            registry=registry,
-            buckets=_SECONDS,
-        )
-        self.append_seconds = Histogram(
-            "switchback_append_seconds", "Time to make a group durable in the log.", registry=registry, buckets=_SECONDS
-        )
 
 
 class SinkMetrics(CommonMetrics):
-    """Sink's metrics; its stage is ``applied`` (from durable in the log to committed in PostgreSQL)."""
+    """Sink's metrics; its stage is ``applied`` (committed in PostgreSQL)."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
@@ -108,11 +99,9 @@ class SinkMetrics(CommonMetrics):
             ["to"],
             registry=registry,
         )
+        self.widened = Counter("switchback_widened_columns", "Columns that were given a wider type.", registry=registry)
         self.apply_seconds = Histogram(
             "switchback_apply_seconds", "Time to apply and commit a transaction.", registry=registry, buckets=_SECONDS
-        )
-        self.void_records = Counter(
-            "switchback_void_records", "Records of the log that did not count.", registry=registry
         )
 
 
