@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from contextlib import ExitStack
 
+from shared.findings import Finding
 from shared.log.opening import open_log_of
 from shared.log.spine import Reader
 from shared.metrics import SinkMetrics
@@ -32,7 +33,12 @@ def _work(context: Context, measures: Measures) -> None:
     settings = context.settings
     with ExitStack() as stack:
         dsn = settings.target.get_secret_value()
-        replica = PostgresReplica(dsn, settings.stream, settings.types, settings.existing)
+
+        def tell(finding: Finding) -> None:
+            measures.found(finding)
+            context.logger.warning(finding.what, code=finding.code, where=finding.where, remedy=finding.remedy)
+
+        replica = PostgresReplica(dsn, settings.stream, settings.types, settings.existing, tell)
         stack.callback(replica.close)
         ledger, schema = replica.open()
         log = open_log_of(settings)

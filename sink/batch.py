@@ -5,16 +5,24 @@ Only the outcome of whole groups becomes visible, so the states in between need 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
 from shared.groups import Change
-from shared.tables import Schema
+from shared.tables import Schema, Table
 
 Key = Any
 """A key's value, or a tuple of values where the key has several columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Exact:
+    """A key that is not equal to one of another class: Python takes 1 and 1.0 for the same."""
+
+    key: Key
+    classes: tuple[type, ...]
 
 
 @dataclass(slots=True)
@@ -29,7 +37,7 @@ class TableBatch:
 
     def deletes(self) -> list[Key]:
         """The keys whose rows are gone."""
-        return [key for key, row in self.rows.items() if row is None]
+        return [key.key if type(key) is _Exact else key for key, row in self.rows.items() if row is None]
 
 
 class Batch:
@@ -37,6 +45,7 @@ class Batch:
 
     def __init__(self, schema: Schema) -> None:
         self._keys = {table.name: itemgetter(*table.key_places) for table in schema.tables}
+        self._marks = {table.name: _exactly(table, self._keys[table.name]) for table in schema.tables}
         self.tables: dict[str, TableBatch] = {}
         self.changes: list[Change] = []
         self.time_ms = 0
@@ -46,7 +55,7 @@ class Batch:
 
     def add(self, changes: Sequence[Change]) -> None:
         """Add changes that follow those added before."""
-        tables, keys = self.tables, self._keys
+        tables, keys = self.tables, self._marks
         for change in changes:
             name = change.table
             batch = tables.get(name)
@@ -62,6 +71,18 @@ class Batch:
     def in_order(self) -> Iterator[tuple[Change, Key]]:
         """Every change as it happened, with its key."""
         return ((change, self._keys[change.table](change.values)) for change in self.changes)
+
+
+def _exactly(table: Table, key: Callable[[Any], Key]) -> Callable[[Any], Key]:
+    """Only a column without affinity keeps both 1 and 1.0; a change from one to the other is a change of key."""
+    if all(table.columns[place].affinity != "BLOB" for place in table.key_places):
+        return key
+    places = table.key_places
+
+    def exact(values: Sequence[Any]) -> Key:
+        return _Exact(key(values), tuple(type(values[place]) for place in places))
+
+    return exact
 
 
 def collapse(schema: Schema, changes: Iterable[Change]) -> Batch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from shared.findings import Finding
 from shared.metrics import SinkMetrics
 from sink.applier import Applied
 
@@ -32,6 +33,11 @@ class Measures:
             metrics.lag_seconds.labels("applied").set(max(0.0, time.time() - applied.time_ms / 1000))
         if applied.rows:
             metrics.copied_rows.labels(header.meta["table"]).inc(applied.rows)
+
+    def found(self, finding: Finding) -> None:
+        """The replica reports something that it did to the target."""
+        if finding.code == "column-widened":
+            self._metrics.widened.inc()
 
     def looked(self, offset: int, end: int, fallbacks: Mapping[str, int]) -> None:
         """The session compared its place with the log's end."""

@@ -54,7 +54,7 @@ def _add_index(db: psycopg.Connection[Any], table: Table, index: Index) -> list[
         name=sql.Identifier(short_name(table.name, index.name)),
         table=sql.Identifier(table.name),
         parts=sql.SQL(", ").join(map(_part, index.parts)),
-        where=sql.SQL(f" WHERE {index.where}" if index.where else ""),  # type: ignore[arg-type]
+        where=sql.SQL(f" WHERE {index.where}" if index.where else ""),
     )
     try:
         with db.transaction():
@@ -119,5 +119,5 @@ def _foreign_key(table: str, name: str, key: ForeignKey) -> sql.Composed:
         sql.SQL(", ").join(map(sql.Identifier, key.columns)),
         sql.Identifier(key.parent),
         sql.SQL(", ").join(map(sql.Identifier, key.parent_columns)),
-        sql.SQL(actions + deferred),  # type: ignore[arg-type]
+        sql.SQL(actions + deferred),
     )

@@ -158,7 +158,7 @@ def _try(db: psycopg.Connection[Any], step: _Step, *, filled: bool) -> list[Find
             if not filled:
                 return _alter(db, step, sql.SQL("NULL"))
             simple = _expression(step)
-            return _alter(db, step, sql.SQL(simple).format(**step.names)) if simple else _encode_anew(db, step)  # type: ignore[arg-type]
+            return _alter(db, step, sql.SQL(simple).format(**step.names)) if simple else _encode_anew(db, step)
     except Unfit:
         return None
 
@@ -190,7 +190,7 @@ def _time_expression(step: _Step) -> str:
 
 def _encode_anew(db: psycopg.Connection[Any], step: _Step) -> list[Finding]:
     """By way of a map from each value, in PostgreSQL's text of it, to the new one."""
-    db.execute(_MAP.format(sql.SQL(step.new_type)))  # type: ignore[arg-type]
+    db.execute(_MAP.format(sql.SQL(step.new_type)))
     changed = step.old_type != step.new_type
     with db.cursor("_switchback_standing", binary=True) as standing:
         standing.execute(_STANDING.format(sql.Identifier(step.column.name), sql.Identifier(step.table.name)))
@@ -199,7 +199,7 @@ def _encode_anew(db: psycopg.Connection[Any], step: _Step) -> list[Finding]:
             encoded = step.new.to_postgres_column([step.old.to_sqlite(value) for value in values])
             changed = changed or list(encoded) != list(values)
             _keep(db, step, zip(texts, encoded, strict=True))
-    db.execute(_LOOK_UP.format(sql.SQL(step.new_type)))  # type: ignore[arg-type]
+    db.execute(_LOOK_UP.format(sql.SQL(step.new_type)))
     found: list[Finding] = []
     if changed:
         db.execute("CREATE INDEX ON pg_temp._switchback_widened USING hash (old)")
@@ -250,9 +250,9 @@ def _change_type(db: psycopg.Connection[Any], step: _Step, using: sql.Composable
     statement = sql.SQL(
         "ALTER TABLE {table} ALTER {column} DROP DEFAULT, ALTER {column} TYPE {type} USING {using}{default}"
     ).format(
-        type=sql.SQL(spelled),  # type: ignore[arg-type]
+        type=sql.SQL(spelled),
         using=using,
-        default=sql.SQL(", ALTER {} SET DEFAULT {}").format(step.names["column"], sql.SQL(default))  # type: ignore[arg-type]
+        default=sql.SQL(", ALTER {} SET DEFAULT {}").format(step.names["column"], sql.SQL(default))
         if default
         else sql.SQL(""),
         **step.names,

@@ -48,3 +48,10 @@ def test_the_changes_stay_there_in_their_order() -> None:
     batch = collapse(SCHEMA, changes)
     assert [(c.table, key) for c, key in batch.in_order()] == [("one", 1), ("two", (3, 2)), ("one", 1)]
     assert len(batch) == len(changes)
+
+
+def test_keys_of_two_storage_classes_are_two_keys() -> None:
+    batch = collapse(SCHEMA, [change("one", "k", 1, "whole"), change("one", "c", 1.0, "real")])
+    assert batch.tables["one"].deletes() == [1]
+    assert batch.tables["one"].upserts() == [(1.0, "real")]
+    assert [key for _, key in batch.in_order()] == [1, 1.0]
