@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.abc import Buffer
 from psycopg.types import datetime as times
 from psycopg.types import string
+from psycopg.types.json import set_json_loads
 
 from operations.verification.findings import Foreign
 
@@ -22,6 +23,7 @@ def prepare(db: psycopg.Connection[Any]) -> None:
     """Times come in UTC, JSON as the text that it is."""
     db.execute("SET TimeZone = 'UTC'")
     db.execute("SET DateStyle = 'ISO'")
+    set_json_loads(_as_text, db)
     db.adapters.register_loader("json", string.TextLoader)
     db.adapters.register_loader("json", string.TextBinaryLoader)
 
@@ -38,6 +40,10 @@ def fetch(db: psycopg.Connection[Any], query: sql.Composed, params: list[Any]) -
         cursor.adapters.register_loader("timestamp", _TolerantTimestamp)
         cursor.adapters.register_loader("timestamptz", _TolerantTimestamptz)
         return cursor.execute(query, params).fetchall()
+
+
+def _as_text(document: str | bytes) -> str:
+    return document if isinstance(document, str) else bytes(document).decode()
 
 
 class _TolerantDate(times.DateBinaryLoader):

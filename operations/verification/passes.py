@@ -8,7 +8,7 @@ chunk behind it is read from SQLite and the one before it is compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -21,6 +21,9 @@ from operations.verification.view import View
 
 _SPARE = 1_000
 """So many rows more than SQLite's chunk may PostgreSQL's have; what is behind them comes with the next."""
+
+_LOOKUPS = 2_000
+"""Keys sought in SQLite in one read: some milliseconds."""
 
 Rows = list[tuple[Any, ...]]
 
@@ -53,14 +56,19 @@ class TablePass:
         self._limit = limit
         self.cursor = cursor
 
-    def steps(self) -> Iterator[Step]:
-        """Go on from the cursor to the table's end."""
+    def steps(self) -> Generator[Step, None, None]:
+        """Go on from the cursor to the table's end.  Close it where it is left earlier: a thread works for it."""
+        self._replica.begin()
         with ThreadPoolExecutor(1, thread_name_prefix="verify") as pool:
-            if self._view.ranged and not self.cursor.by_keys:
-                yield from self._ranges(pool)
-            if not self.cursor.done:
-                yield from self._forth(pool)
-                yield from self._back()
+            try:
+                if self._view.ranged and not self.cursor.by_keys:
+                    yield from self._ranges(pool)
+                if not self.cursor.done:
+                    yield from self._forth(pool)
+                    yield from self._back()
+            except BaseException:
+                self._replica.give_up()
+                raise
 
     def _read(self, after: Key) -> Slice:
         return self._source.read_slice(self._view, after, self._limit)
@@ -133,10 +141,10 @@ class TablePass:
     def _back(self) -> Iterator[Step]:
         """Every key of PostgreSQL's must be there in SQLite; whether the rows are equal was seen on the way forth."""
         while not self.cursor.done:
-            found = self._replica.read_keys(self._view, self.cursor.after, self._limit)
+            found = self._replica.read_keys(self._view, self.cursor.after, _LOOKUPS)
             keys = self._view.keys_from_replica(found)
-            there, _ = self._source.read_rows(self._view, keys)
-            self.cursor.done = len(found) < self._limit
+            there = self._source.known_keys(self._view, keys)
+            self.cursor.done = len(found) < _LOOKUPS
             if found:
                 self.cursor.after = tuple(found[-1])
             yield Step(0, [key for key in keys if key not in there])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ class Replica:
             prepare(self.db)
         self._stream = stream
         self._patience = patience
+        self._given_up = threading.Event()
         self._selects: dict[str, _Selects] = {}
 
     def ledger(self) -> Ledger:
@@ -44,6 +46,14 @@ class Replica:
             raise BadInput(what, where=f"stream {self._stream}", remedy=remedy)
         return found
 
+    def begin(self) -> None:
+        """Wait for changes from now on, whatever was given up before."""
+        self._given_up.clear()
+
+    def give_up(self) -> None:
+        """Let another thread that waits for a change wait no longer: the verification ends."""
+        self._given_up.set()
+
     def wait_for(self, seq: int) -> None:
         """Wait until that change was applied; Retry where it takes too long."""
         deadline, pause = time.monotonic() + self._patience, _POLL_SECONDS
@@ -52,7 +62,8 @@ class Replica:
                 what = f"change {seq} was not applied within {self._patience:.0f} s; the replica stands at {applied}"
                 remedy = "Look at `switchback status`: capture and sink must run while changes are waiting"
                 raise Retry(what, where=f"stream {self._stream}", remedy=remedy)
-            time.sleep(pause)
+            if self._given_up.wait(pause):
+                raise Retry("the verification was ended", where=f"stream {self._stream}")
             pause = min(pause * 2, _POLL_SECONDS_MAX)
 
     def seq(self) -> int:

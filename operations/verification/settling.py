@@ -34,21 +34,26 @@ class Settler:
     def settle(self, view: View, keys: Sequence[Key]) -> dict[Key, list[Finding]]:
         """What is wrong with each of these keys; those that are right are left out."""
         found: dict[Key, list[Finding]] = {}
-        for start in range(0, len(keys), _PAGE):
-            found |= self._settle_page(view, keys[start : start + _PAGE])
+        start = 0
+        while start < len(keys):
+            wrong, count = self._settle_page(view, keys[start : start + _PAGE])
+            found |= wrong
+            start += count
         return found
 
-    def _settle_page(self, view: View, keys: Sequence[Key]) -> dict[Key, list[Finding]]:
-        name, wrong = view.table.name, list(keys)
+    def _settle_page(self, view: View, keys: Sequence[Key]) -> tuple[dict[Key, list[Finding]], int]:
+        """What is wrong with the first of these keys, and with how many: as many as fit into memory."""
+        wrong = list(keys)
         for look in range(LOOKS):
-            mine, high = self._source.read_rows(view, keys)
+            mine, count, high = self._source.read_rows(view, keys)
+            keys = keys[:count]
             theirs, applied = self._replica.read_rows(view, high, keys)
             exact = self._bring_forward(view, mine, high, applied)
             wrong = [key for key in keys if not _equal(key, mine, theirs)]
             if exact:
-                return {key: _explain(view, key, mine, theirs) for key in wrong}
+                return {key: _explain(view, key, mine, theirs) for key in wrong}, len(keys)
             time.sleep(_PAUSE_SECONDS * 2**look)
-        return {key: unsettled(name, key) for key in wrong}
+        return {key: unsettled(view.table.name, key) for key in wrong}, len(keys)
 
     def _bring_forward(self, view: View, rows: dict[Key, Row], high: int, applied: int) -> bool:
         """Put the changes in between into SQLite's rows; False where they are gone."""

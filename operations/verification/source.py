@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,18 +87,36 @@ class Source:
             rows = [row[:-1] for row in rows]
         return Slice(rows, after, end, highest, done)
 
-    def read_rows(self, view: View, keys: Iterable[Key]) -> tuple[dict[Key, Row], int]:
-        """The rows of those keys, and the seq at which they were read."""
+    def read_rows(self, view: View, keys: Sequence[Key]) -> tuple[dict[Key, Row], int, int]:
+        """The rows of the first of those keys, of how many keys, and the seq at which they were read.
+
+        Rows are read until they hold ``CHUNK_BYTES``, those of one key at the least.
+        """
         pages = self._pages.setdefault(view.table.name, _Pages(view))
+        rows: list[tuple[Any, ...]] = []
+        size = count = 0
         with self.translated(), reading(self._db):
             highest = self._check()
-            rows = [row for key in keys for row in self._read_row(pages, key)]
-        return by_key(rows, view.table.key_places), highest
+            for key in keys:
+                found = self._look_up(pages.single, key)
+                rows += found
+                count += 1
+                size += len(wire.encode(found))
+                if size > CHUNK_BYTES:
+                    break
+        return by_key(rows, view.table.key_places), count, highest
 
-    def _read_row(self, pages: _Pages, key: Key) -> list[tuple[Any, ...]]:
-        if any(isinstance(value, Foreign) for value in key):
+    def known_keys(self, view: View, keys: Sequence[Key]) -> set[Key]:
+        """Those of the keys that have a row."""
+        pages = self._pages.setdefault(view.table.name, _Pages(view))
+        with self.translated(), reading(self._db):
+            self._check()
+            return {key for key in keys if self._look_up(pages.known, key)}
+
+    def _look_up(self, sql: str, key: Key) -> list[tuple[Any, ...]]:
+        if any(type(value) is Foreign for value in key):
             return []
-        return fetch_rows(self._db, pages.single, key)
+        return fetch_rows(self._db, sql, key)
 
     def read_changes(self, after: int, upto: int, names: frozenset[str]) -> list[Any] | None:
         """The changes of those tables with after < seq <= upto; None where some are pruned already."""
@@ -172,7 +190,9 @@ class _Pages:
         compared = f"({collated}) > ({marks})" if len(order) > 1 else f"{collated} > ?"
         self.following = f"{select} WHERE {compared}{tail}"
         marks_of_key = [f"?{place + 1}" for place in range(len(table.key))]
-        self.single = f"SELECT {', '.join(terms)} {rows} WHERE {same_key(table, 'r', marks_of_key)}"
+        sought = f"{rows} WHERE {same_key(table, 'r', marks_of_key)}"
+        self.single = f"SELECT {', '.join(terms)} {sought}"
+        self.known = f"SELECT 1 {sought}"
 
 
 def _order(view: View) -> tuple[list[tuple[str, str]], Sequence[int], bool]:

@@ -8,7 +8,9 @@ at one place in the history: the one where the replica stood when that last look
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -31,7 +33,7 @@ from operations.verification.view import View
 from shared.errors import BadInput
 from shared.tables import Schema
 
-CHUNK_ROWS = 10_000
+CHUNK_ROWS = 5_000
 """Rows of a chunk: a read of some tens of milliseconds, for without WAL it makes the application wait."""
 
 _SAVE_SECONDS = 2.0
@@ -96,19 +98,22 @@ class Run:
         self.results[name].wrong += len(outcome.wrong)
         self.results[name].repaired += outcome.repaired
 
-    def compare_table(self, name: str, cursor: Cursor, version: int) -> Iterator[Cursor]:
+    def compare_table(self, name: str, cursor: Cursor, version: int) -> Generator[Cursor, None, None]:
         """Compare a table from that cursor on; gives the cursor behind each chunk that is settled."""
         view, source = self._session.views[name], self._session.source
         table_pass = TablePass(source, self._session.ahead, view, cursor, CHUNK_ROWS)
-        for step in table_pass.steps():
-            if source.version != version and _pages_by_rowid(view):
-                yield from self.compare_table(name, Cursor(), source.version)
+        with closing(table_pass.steps()) as steps:
+            for step in steps:
+                if source.version != version and _pages_by_rowid(view):
+                    break
+                self.look(name, step.doubtful)
+                self.results[name].rows = table_pass.cursor.rows
+                self._progress.table(name, table_pass.cursor.rows, self._session.copied.get(name, 0))
+                yield table_pass.cursor
+            else:
+                yield table_pass.cursor
                 return
-            self.look(name, step.doubtful)
-            self.results[name].rows = table_pass.cursor.rows
-            self._progress.table(name, table_pass.cursor.rows, self._session.copied.get(name, 0))
-            yield table_pass.cursor
-        yield table_pass.cursor
+        yield from self.compare_table(name, Cursor(), source.version)
 
     def look_at_changes(self, since: Place) -> Place:
         """Look at all keys that changed behind that place; returns the place up to which that holds."""
@@ -145,8 +150,9 @@ def verify_all(session: Session, progress: Progress, *, repair: bool = False) ->
     for name in session.views:
         cursor = unfinished.cursors.get(name, Cursor())
         if not cursor.done:
-            for reached in run.compare_table(name, cursor, unfinished.version):
-                saver.save(name, reached)
+            with closing(run.compare_table(name, cursor, unfinished.version)) as cursors:
+                for reached in cursors:
+                    saver.save(name, reached)
         run.results[name].rows = unfinished.cursors[name].rows
     place = _look_at_changes(session, run, unfinished.place)
     now = time.time()
@@ -171,8 +177,7 @@ def verify_tables(session: Session, progress: Progress, *, repair: bool = False)
     began, since = time.monotonic(), Place.of(session.replica.ledger())
     run = Run(session, progress, Findings(), repair=repair)
     for name in session.views:
-        for _ in run.compare_table(name, Cursor(), session.source.version):
-            pass
+        deque(run.compare_table(name, Cursor(), session.source.version), maxlen=0)
     place = run.look_at_changes(since)
     return run.report("tables", place, time.monotonic() - began)
 

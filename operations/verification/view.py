@@ -18,7 +18,6 @@ import psycopg
 from operations.verification.comparing import Key
 from operations.verification.findings import Foreign
 from shared.columns import Codec, Unfit, codec_for
-from shared.columns.codec import same as unchanged
 from shared.errors import SchemaChanged
 from shared.postgres.catalog import read_columns
 from shared.sqlite.terms import key_collations
@@ -35,16 +34,11 @@ SELECT a.attname
    AND (c.collname IN ('C', 'POSIX') OR c.collname = 'default' AND d.datcollate IN ('C', 'POSIX'))
 """
 
-_ROUNDING = {1114, 1184, 1700, 17}
-"""Types that hold values between those of SQLite's: timestamp, timestamptz, numeric, and packed bytes."""
+_ROUNDING = ("timestamp", "time", "date", "numeric", "real", "text", "character varying", "json")
+"""Types with more values than SQLite's spelling of them: two of theirs may become one on the way back."""
 
 _UNREADABLE = (Unfit, ValueError, ArithmeticError, TypeError, AttributeError, msgspec.MsgspecError)
 """What a codec may raise for a value that it never wrote."""
-
-
-def is_identity(codec: Codec) -> bool:
-    """Whether a value is the same on both sides."""
-    return codec.decode is unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,7 @@ class View:
     @property
     def plain(self) -> bool:
         """Whether PostgreSQL's values are SQLite's as they are."""
-        return all(map(is_identity, self.codecs))
+        return all(codec.plain for codec in self.codecs)
 
     @property
     def key_codecs(self) -> tuple[Codec, ...]:
@@ -79,13 +73,12 @@ class View:
     def columns_from_replica(self, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
         """PostgreSQL's rows as columns of SQLite values."""
         columns = zip(*rows, strict=True) if rows else [()] * len(self.codecs)
-        return [_to_sqlite_column(codec, column) for codec, column in zip(self.codecs, columns, strict=True)]
+        return list(map(_to_sqlite_column, self.codecs, self.types, columns))
 
     def keys_from_replica(self, keys: Sequence[Sequence[Any]]) -> list[Key]:
         """PostgreSQL's keys in SQLite values."""
         columns = zip(*keys, strict=True) if keys else [()] * len(self.key_codecs)
-        converted = (_to_sqlite_column(codec, column) for codec, column in zip(self.key_codecs, columns, strict=True))
-        return list(zip(*converted, strict=True))
+        return list(zip(*map(_to_sqlite_column, self.key_codecs, self.key_types, columns), strict=True))
 
     def key_to_replica(self, key: Sequence[Any]) -> tuple[Any, ...] | None:
         """A key as parameters, None where the replica cannot hold it."""
@@ -104,7 +97,7 @@ def make_view(db: psycopg.Connection[Any], table: Table, *, utf8: bool) -> View:
         what = "the target table lacks columns" if found else "the target table is gone"
         raise SchemaChanged(what, where=where, remedy="Restore it, or copy again")
     types = {name: found[name].type for name in table.names}
-    codecs = {column.name: codec_for(column, types[column.name]) for column in table.columns}
+    codecs = {column.name: codec_for(column, types[column.name], found[column.name].kind) for column in table.columns}
     by_bytes = _ordered_by_bytes(db, table) if utf8 else set()
     return View(table, tuple(types.values()), tuple(codecs.values()), _kinds(table, codecs, types, by_bytes))
 
@@ -113,7 +106,7 @@ def _kinds(table: Table, codecs: Mapping[str, Codec], types: Mapping[str, str], 
     collations = key_collations(table)
     kinds: list[type] = []
     for name in table.key:
-        if not is_identity(codecs[name]):
+        if not codecs[name].plain:
             return ()
         if types[name] in _INTEGERS:
             kinds.append(int)
@@ -129,23 +122,24 @@ def _ordered_by_bytes(db: psycopg.Connection[Any], table: Table) -> set[str]:
     return {name for (name,) in db.execute(_BY_BYTES, (quoted,))}
 
 
-def _to_sqlite_column(codec: Codec, values: Sequence[Any]) -> Sequence[Any]:
+def _to_sqlite_column(codec: Codec, pg_type: str, values: Sequence[Any]) -> Sequence[Any]:
     """Values of PostgreSQL's as SQLite held them; Foreign where none can have become that value."""
-    if is_identity(codec):
+    if codec.plain:
         return values
+    rounding = pg_type.startswith(_ROUNDING)
     try:
         found = [codec.to_sqlite(value) for value in values]
-        if codec.oid not in _ROUNDING or list(codec.to_postgres_column(found)) == list(values):
+        if not rounding or list(codec.to_postgres_column(found)) == list(values):
             return found
     except _UNREADABLE:
         pass
-    return [_to_sqlite(codec, value) for value in values]
+    return [_to_sqlite(codec, value, rounding=rounding) for value in values]
 
 
-def _to_sqlite(codec: Codec, value: Any) -> Any:  # noqa: ANN401  (a value of whatever type the column has)
+def _to_sqlite(codec: Codec, value: Any, *, rounding: bool) -> Any:  # noqa: ANN401  (a value of the column's type)
     try:
         found = codec.to_sqlite(value)
-        if codec.to_postgres(found) == value:
+        if not rounding or codec.to_postgres(found) == value:
             return found
     except _UNREADABLE:
         pass

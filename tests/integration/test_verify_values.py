@@ -47,7 +47,7 @@ def test_the_tables_have_the_types_that_this_is_about(pair: Pair) -> None:
     assert found["at"] == "timestamp without time zone"
     assert found["zoned"] == "timestamp with time zone"
     assert (found["day"], found["price"], found["uid"], found["doc"]) == ("date", "numeric", "uuid", "json")
-    assert (found["flag"], found["mixed"], found["packed"]) == ("boolean", "text", "bytea")
+    assert (found["flag"], found["mixed"], found["packed"]) == ("boolean", "text", "text")
 
 
 def test_values_of_all_types_are_equal(pair: Pair) -> None:
@@ -83,10 +83,11 @@ def test_the_time_zone_of_the_database_does_not_matter(pair: Pair) -> None:
         ("""doc = '{"a": 1, "a": 2}'""", "doc"),
         ("mixed = '1.0'", "mixed"),
         ("mixed = '01'", "mixed"),
-        ("packed = '\\x01'", "packed"),
-        ("packed = '\\xc1'", "packed"),
-        ("packed = ''", "packed"),
-        ("packed = '\\x90'", "packed"),
+        ("mixed = '''1'''", "mixed"),
+        ("packed = '1'", "packed"),
+        ("packed = '1.00'", "packed"),
+        ("packed = '''1.0'''", "packed"),
+        ("packed = 'x''00'''", "packed"),
     ],
 )
 def test_a_value_that_differs_in_the_least_is_found(pair: Pair, change: str, column: str) -> None:
@@ -94,6 +95,12 @@ def test_a_value_that_differs_in_the_least_is_found(pair: Pair, change: str, col
     pair.tamper(f"UPDATE typed SET {change} WHERE id = {row}")
     [finding] = pair.verify().findings
     assert (finding.kind, finding.key, finding.column) == ("differs", str(row), column)
+
+
+def test_a_literal_in_needless_quotes_is_none_that_switchback_wrote(pair: Pair) -> None:
+    pair.tamper("UPDATE typed SET mixed = '''text''' WHERE id = 3")
+    [finding] = pair.verify().findings
+    assert (finding.source, finding.replica, finding.replica_class) == ("'text'", "'text'", "none of SQLite's")
 
 
 def test_the_same_number_in_another_storage_class_is_found(pair: Pair) -> None:
@@ -123,3 +130,19 @@ def test_an_extra_row_is_found_under_every_kind_of_key(pair: Pair, table: str, e
 def test_missing_rows_are_found_under_every_kind_of_key(pair: Pair, table: str) -> None:
     pair.tamper(f"DELETE FROM {table}")
     assert pair.verify().wrong_rows == 3
+
+
+ADOPTED = "CREATE TABLE adopted (id integer PRIMARY KEY, code char(5), short varchar(5), doc jsonb, single real)"
+
+
+def test_a_table_that_somebody_else_made_is_compared_in_its_own_types(tmp_path: Path, postgres_dsn: str) -> None:
+    with psycopg.connect(postgres_dsn, autocommit=True) as db:
+        db.execute(ADOPTED.encode())
+    columns = "id INTEGER PRIMARY KEY, code TEXT, short TEXT, doc TEXT, single REAL"
+    row = "1, 'ab', 'abc', '{\"a\": [1, 2]}', 0.5"
+    more = f"CREATE TABLE adopted ({columns}); INSERT INTO adopted VALUES ({row}), (2, NULL, NULL, NULL, NULL);"
+    pair = Pair(tmp_path, postgres_dsn, rows=3, more=more)
+    assert pair.verify().findings == []
+    pair.tamper("UPDATE adopted SET code = 'abc', short = 'ab', doc = '{}', single = 0.25 WHERE id = 1")
+    assert {f.column for f in pair.verify().findings} == {"code", "short", "doc", "single"}
+    pair.close()
