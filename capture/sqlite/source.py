@@ -20,7 +20,7 @@ from shared.errors import LeaseLost, SchemaChanged, SourceRestored
 from shared.groups import Change
 from shared.sqlite.catalog import fingerprint, schema_version
 from shared.sqlite.changelog import high, prune, read_changes
-from shared.sqlite.connection import FileIdentity, reading, same_file, translated, writing
+from shared.sqlite.connection import FileIdentity, fetch_rows, reading, same_file, translated, writing
 from shared.sqlite.installation import check_installed
 from shared.sqlite.state import read_state, write_state
 from shared.tables import Schema
@@ -78,8 +78,8 @@ class SqliteSource:
     def check_of(self, seq: int) -> int | None:
         """A checksum over the log's row, never 0."""
         with self._translated(), reading(self._db):
-            row = self._db.execute(_ROW, (seq,)).fetchone()
-        return None if row is None else zlib.crc32(repr(tuple(row)).encode(errors="surrogateescape")) or 1
+            rows = fetch_rows(self._db, _ROW, (seq,))
+        return zlib.crc32(repr(rows[0]).encode(errors="surrogateescape")) or 1 if rows else None
 
     def census(self) -> Schema:
         """Every table with its census."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,15 @@ import psycopg
 
 from capture.relay import Relay
 from capture.sqlite.source import SqliteSource
+from shared.errors import Retry
 from shared.log.embedded import EmbeddedLog
 from shared.log.spine import Reader, Writer
 from shared.postgres.connection import connect as connect_postgres
+from shared.postgres.ledger import Ledger
 from shared.sqlite.catalog import read_schema
 from shared.sqlite.connection import connect, reading
 from shared.sqlite.installation import install
+from shared.tables import Schema
 from sink.applier import Applied, Applier, Standing
 from sink.postgres.replica import PostgresReplica
 
@@ -25,7 +30,18 @@ STREAM = "test"
 class InProcess:
     """One stream from a SQLite file through an embedded log into a PostgreSQL database."""
 
-    def __init__(self, path: Path, dsn: str, *, chunk_rows: int = 50, batch_changes: int = 5_000, **types: str) -> None:
+    replica: PostgresReplica
+
+    def __init__(
+        self,
+        path: Path,
+        dsn: str,
+        *,
+        chunk_rows: int = 50,
+        batch_changes: int = 5_000,
+        existing: str = "refuse",
+        **types: str,
+    ) -> None:
         self.path, self.dsn = path, dsn
         self.db = connect(path)
         with reading(self.db):
@@ -34,7 +50,7 @@ class InProcess:
         self.log = EmbeddedLog(path.with_name("log.db"))
         self.applied_groups: list[Applied] = []
         self._reader = connect_postgres(dsn, application_name="test")
-        self._chunk_rows, self._batch, self._types = chunk_rows, batch_changes, types
+        self._chunk_rows, self._batch, self._types, self._existing = chunk_rows, batch_changes, types, existing
         self.restart_capture()
         self.restart_sink()
 
@@ -52,11 +68,19 @@ class InProcess:
     def restart_sink(self) -> None:
         if hasattr(self, "replica"):
             self.replica.close()
-        self.replica = PostgresReplica(self.dsn, STREAM, self._types, "refuse")
-        ledger, schema = self.replica.open()
+        self.replica = PostgresReplica(self.dsn, STREAM, self._types, self._existing)
+        ledger, schema = self._open_replica()
         self.reader = Reader(self.log.spine, STREAM, ledger.position)
         standing = Standing(ledger.incarnation, ledger.seq, schema)
         self.applier = Applier(self.replica, standing, self._batch, self)
+
+    def _open_replica(self) -> tuple[Ledger, Schema | None]:
+        """The server notices a little later that the sink before let go."""
+        for _ in range(200):
+            with suppress(Retry):
+                return self.replica.open()
+            time.sleep(0.02)
+        return self.replica.open()
 
     def applied(self, applied: Applied) -> None:
         self.applied_groups.append(applied)
