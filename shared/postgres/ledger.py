@@ -133,9 +133,9 @@ def add_copied(db: psycopg.Connection[Any], stream: str, table: str, rows: int, 
 
 
 def write_created(db: psycopg.Connection[Any], stream: str, tables: Iterable[str]) -> None:
-    """Remember which tables are ours, so that their columns may be widened."""
-    update = "UPDATE switchback.copied SET created = true WHERE stream = %s AND table_name = ANY (%s)"
-    db.execute(update, (stream, list(tables)))
+    """Remember which tables are ours, so that their columns may be widened, and which are not."""
+    update = "UPDATE switchback.copied SET created = table_name = ANY (%s) WHERE stream = %s"
+    db.execute(update, (list(tables), stream))
 
 
 def read_created(db: psycopg.Connection[Any], stream: str) -> set[str]:
