@@ -228,6 +228,11 @@ def is_after(sql: str) -> bool:
     return False
 
 
+def event_of(sql: str) -> str:
+    """INSERT, UPDATE or DELETE: what a CREATE TRIGGER waits for."""
+    return next(token.text.upper() for token in tokens(sql) if token.is_word("INSERT", "UPDATE", "DELETE"))
+
+
 def writes_to(sql: str, table: str) -> bool:
     """Whether a trigger's body inserts into, or updates, that table."""
     parts = tokens(sql)

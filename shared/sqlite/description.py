@@ -68,6 +68,22 @@ def null_keys(db: sqlite3.Connection, table: Table) -> int:
     return count
 
 
+def removes_more(db: sqlite3.Connection, table: str) -> bool:
+    """Whether removing a row may set off more: a foreign key's action, or a DELETE trigger of the application's."""
+    actions = {
+        action
+        for row in list_tables(db)
+        for key in pragma_rows(db, "foreign_key_list", row[1])
+        if fold(key[2]) == fold(table)
+        for action in key[5:7]
+    }
+    if actions - {"NO ACTION", "RESTRICT"}:
+        return True
+    sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE"
+    triggers = [text for name, text in db.execute(sql, (table,)).fetchall() if not name.startswith(OWN)]
+    return any(ddl.event_of(text) == "DELETE" for text in triggers)
+
+
 def affinity_of(declared: str, *, strict: bool = False) -> Affinity:
     """The affinity that SQLite derives from a declared type."""
     upper = declared.upper()

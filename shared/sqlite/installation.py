@@ -22,7 +22,7 @@ from shared.errors import BadInput, SchemaChanged, Stop
 from shared.sqlite import ddl
 from shared.sqlite.catalog import COLUMNS_AT_MOST, read_schema
 from shared.sqlite.connection import quote, writing
-from shared.sqlite.description import OWN
+from shared.sqlite.description import OWN, removes_more
 from shared.sqlite.state import read_state, write_state
 from shared.sqlite.triggers import trigger_sql
 from shared.tables import Schema, Table
@@ -99,12 +99,18 @@ def check_installed(db: sqlite3.Connection, schema: Schema) -> list[str]:
 
 
 def overtaken(db: sqlite3.Connection, schema: Schema) -> list[str]:
-    """Tables with an AFTER trigger of the application's that is younger than ours; ``install`` sets it right.
+    """Tables that have got a trigger, or a foreign key to them, that ours should be made anew for by ``install``.
 
-    Nothing is missed meanwhile, unless such a trigger fails under OR FAIL: SQLite then keeps the row's
-    change and runs no further trigger.  Runs in the caller's transaction.
+    Not urgent: meanwhile a change is missed only where the application's younger AFTER trigger fails
+    under OR FAIL (SQLite then keeps the row's change and runs no further trigger), or where an UPDATE
+    OR REPLACE is undone by a cascade of its own.  Runs in the caller's transaction.
     """
-    return [table.name for table in schema.tables if _overtakers(db, table)]
+    there = dict(_own_triggers(db))
+    return [
+        table.name
+        for table in _current(db, schema)
+        if _overtakers(db, table) or not _fits(there, _triggers_of(db, table, _known_id(db, table)))
+    ]
 
 
 def table_ids(db: sqlite3.Connection) -> dict[int, tuple[str, tuple[str, ...]]]:
@@ -192,18 +198,32 @@ def _make_triggers(db: sqlite3.Connection, schema: Schema) -> tuple[list[str], l
 
 def _expected(db: sqlite3.Connection, table: Table) -> list[tuple[str, str]]:
     """Name and text of each trigger that the table must have."""
-    return [(_name_of(sql), sql) for sql in trigger_sql(table, _table_id(db, table))]
+    return _triggers_of(db, table, _table_id(db, table))
 
 
-def _name_of(sql: str) -> str:
-    return ddl.tokens(sql[:200])[2].name
+def _triggers_of(db: sqlite3.Connection, table: Table, number: int) -> list[tuple[str, str]]:
+    return _named(trigger_sql(table, number, cascades=removes_more(db, table.name)))
+
+
+def _named(triggers: Iterable[str]) -> list[tuple[str, str]]:
+    return [(ddl.tokens(sql[:200])[2].name, sql) for sql in triggers]
+
+
+def _fits(there: dict[str, str], wanted: Iterable[tuple[str, str]]) -> bool:
+    return all(there.get(name) == sql for name, sql in wanted)
+
+
+def _known_id(db: sqlite3.Connection, table: Table) -> int:
+    """The number of that table in this shape; 0 where it has none."""
+    shapes = table_ids(db).items()
+    return max((number for number, shape in shapes if shape == (table.name, table.names)), default=0)
 
 
 def _table_id(db: sqlite3.Connection, table: Table) -> int:
     """The number of that table in this shape; a new one where there is none."""
-    known = [number for number, shape in table_ids(db).items() if shape == (table.name, table.names)]
+    known = _known_id(db, table)
     if known:
-        return known[-1]
+        return known
     sql = "INSERT INTO _switchback_tables (name, columns) VALUES (?, ?)"
     number = db.execute(sql, (table.name, json.dumps(table.names))).lastrowid
     assert number is not None
@@ -216,16 +236,14 @@ def _own_triggers(db: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 def _check_triggers(db: sqlite3.Connection, table: Table) -> list[str]:
-    known = [number for number, shape in table_ids(db).items() if shape == (table.name, table.names)]
-    if not known:
+    number = _known_id(db, table)
+    if not number:
         return [f"table {table.name} is not captured in this shape"]
     there = dict(_own_triggers(db))
-    expected = {_name_of(sql): sql for sql in trigger_sql(table, known[-1])}
-    found = []
-    if any(name not in there for name in expected):
-        found.append(f"table {table.name} has lost its triggers")
-    elif any(there[name] != sql for name, sql in expected.items()):
-        found.append(f"table {table.name} has outdated triggers")
+    if any(_fits(there, _named(trigger_sql(table, number, cascades=cascades))) for cascades in (False, True)):
+        found = []
+    else:
+        found = [f"table {table.name} has lost its triggers, or has outdated ones"]
     hiding = [name for name, sql in _overtakers(db, table) if ddl.raises(sql, "IGNORE", "FAIL")]
     found += [f"table {table.name} has a new trigger {name} whose RAISE hides changes from capture" for name in hiding]
     return found

@@ -59,20 +59,34 @@ def trigger_names(table_id: int) -> list[str]:
     ]
 
 
-def trigger_sql(table: Table, table_id: int) -> list[str]:
-    """The CREATE TRIGGER statements of a table, exactly as SQLite will keep them."""
-    ways = conflicts(table)
-    found = [
-        _trigger(table, table_id, "AFTER INSERT", _after_insert(table, table_id, ways)),
-        _trigger(table, table_id, "AFTER UPDATE", _after_update(table, table_id, ways)),
-        _trigger(table, table_id, "AFTER DELETE", _after_delete(table, table_id, ways)),
+def trigger_sql(table: Table, table_id: int, *, cascades: bool) -> list[str]:
+    """The CREATE TRIGGER statements of a table, exactly as SQLite will keep them.
+
+    ``cascades`` says that removing a row of it may set off something that removes more rows of it.
+    """
+    inserts = [_InTheWay(table, table_id, "NEW", way.condition, _not_own_insert(table)) for way in conflicts(table)]
+    updates = [
+        _InTheWay(table, -table_id, "OLD", _if_touched(way), _not_own_update(table, cascades=cascades))
+        for way in _update_conflicts(table, cascades=cascades)
     ]
-    if ways:
-        inserts = [_InTheWay(table, table_id, "NEW", way.condition, _not_own_insert(table)) for way in ways]
-        updates = [_InTheWay(table, -table_id, "OLD", _if_touched(way), _not_own_update(table)) for way in ways]
+    found = [
+        _trigger(table, table_id, "AFTER INSERT", _after_insert(table, table_id)),
+        _trigger(table, table_id, "AFTER UPDATE", _after_update(table, table_id, cascades=cascades)),
+        _trigger(table, table_id, "AFTER DELETE", _after_delete(table, table_id, settle=bool(updates))),
+    ]
+    if inserts:
         found.append(_before(table, table_id, "BEFORE INSERT", inserts))
+    if updates:
         found.append(_before(table, table_id, "BEFORE UPDATE", updates))
     return found
+
+
+def _update_conflicts(table: Table, *, cascades: bool) -> list[Conflict]:
+    """With cascades also the row that has the new key: the updated row may go with it, and then nothing is logged."""
+    ways = conflicts(table)
+    if cascades:
+        ways.append(Conflict(same_key(table, "r", key_terms(table, "NEW")), key_changed(table)))
+    return ways
 
 
 def settle_sql(table: Table, table_id: int) -> list[str]:
@@ -92,27 +106,27 @@ def _before(table: Table, table_id: int, event: str, ways: Sequence[_InTheWay]) 
     return _trigger(table, table_id, event, [way.remember for way in ways], f"WHEN {when} ")
 
 
-def _after_insert(table: Table, table_id: int, ways: Sequence[Conflict]) -> list[str]:
-    settle = _settle(table, table_id, [f'"tbl" = {table_id}', *_tag_terms(table, "NEW")]) if ways else []
-    return [*settle, _log_current(table, table_id, "'c'")]
+def _after_insert(table: Table, table_id: int) -> list[str]:
+    terms = [f'"tbl" = {table_id}', *_tag_terms(table, "NEW")]
+    return [*(_settle(table, table_id, terms) if conflicts(table) else []), _log_current(table, table_id, "'c'")]
 
 
-def _after_update(table: Table, table_id: int, ways: Sequence[Conflict]) -> list[str]:
+def _after_update(table: Table, table_id: int, *, cascades: bool) -> list[str]:
     changed = key_changed(table)
-    touched = [way.touched for way in ways]
+    touched = [way.touched for way in _update_conflicts(table, cascades=cascades)]
     guard = [f"({' OR '.join(touched)})"] if all(touched) else []
     terms = [*guard, f'"tbl" = {-table_id}', *_tag_terms(table, "OLD")]
     return [
-        *(_settle(table, table_id, terms) if ways else []),
+        *(_settle(table, table_id, terms) if touched else []),
         _log_absent(table, table_id, "k", "OLD", changed),
         _log_current(table, table_id, f"CASE WHEN {changed} THEN 'c' ELSE 'u' END"),
     ]
 
 
-def _after_delete(table: Table, table_id: int, ways: Sequence[Conflict]) -> list[str]:
+def _after_delete(table: Table, table_id: int, *, settle: bool) -> list[str]:
     """An UPDATE OR REPLACE whose own row is deleted by the cascade it set off has no AFTER UPDATE: settle for it."""
-    settle = _settle(table, table_id, [f'"tbl" = {-table_id}']) if ways else []
-    return [*settle, _log_absent(table, table_id, "d", "OLD")]
+    settled = _settle(table, table_id, [f'"tbl" = {-table_id}']) if settle else []
+    return [*settled, _log_absent(table, table_id, "d", "OLD")]
 
 
 def _places(table: Table) -> list[str]:
@@ -209,9 +223,10 @@ def _not_own_insert(table: Table) -> str:
     return f"({other} OR {terms[0]} = -1)" if is_rowid_key(table) else other
 
 
-def _not_own_update(table: Table) -> str:
+def _not_own_update(table: Table, *, cascades: bool) -> str:
+    """Not the updated row, nor (unless that may vanish before it is logged) the one that its entry will answer for."""
     old, new = (same_key(table, "r", key_terms(table, scope)) for scope in ("OLD", "NEW"))
-    return f"NOT ({old}) AND NOT ({new})"
+    return f"NOT ({old})" if cascades else f"NOT ({old}) AND NOT ({new})"
 
 
 def _tag_terms(table: Table, scope: str) -> list[str]:

@@ -67,6 +67,8 @@ def follow(templates: list[Path], path: Path, seed: int) -> None:
     shutil.copyfile(templates[0 if midway else 1 + seed % 2], path)
     app = sqlite3.connect(path, isolation_level=None)
     app.execute("PRAGMA synchronous = OFF")
+    app.execute(f"PRAGMA foreign_keys = {seed % 3 > 0}")
+    app.execute(f"PRAGMA recursive_triggers = {seed % 4 == 0}")
     if midway:
         for sql in statements[:30]:
             run(app, sql)

@@ -161,6 +161,14 @@ def test_an_update_that_its_own_cascade_deletes_still_reports_what_it_replaced(c
     assert sorted(source.news()[2:]) == [("d", 1, None, "a"), ("d", 2, 1, "b")]
 
 
+def test_an_update_that_takes_its_parents_key_and_is_deleted_with_it_still_reports_the_parent(capture: Capture) -> None:
+    source = capture("CREATE TABLE t (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES t ON DELETE CASCADE)")
+    source.run("PRAGMA foreign_keys = ON", "INSERT INTO t VALUES (1, NULL), (2, 1)")
+    source.run("UPDATE OR REPLACE t SET id = 1, parent = NULL WHERE id = 2")
+    assert source.app.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    assert sorted(source.news()[2:]) == [("d", 1, None), ("d", 2, 1)]
+
+
 def test_a_replace_inside_a_before_trigger_does_not_hide_the_outer_one(capture: Capture) -> None:
     source = capture(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, u TEXT UNIQUE, n INTEGER DEFAULT 0);"

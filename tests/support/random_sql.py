@@ -9,6 +9,7 @@ part of it): run each one, ignore ``sqlite3.Error``, go on.  Transactions left o
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from random import Random
 
@@ -155,11 +156,18 @@ def statements_of(script: str) -> list[str]:
     return found
 
 
-def random_statements(seed: int, n: int, *, strict: bool = True, odd: bool = False, pragmas: bool = True) -> list[str]:
-    """``n`` statements for those zoos; ``pragmas`` adds switches of recursive triggers and foreign keys."""
+def random_statements(
+    seed: int, n: int, *, strict: bool = True, odd: bool = False, pragmas: bool = True, only: Collection[str] = ()
+) -> list[str]:
+    """``n`` statements for those zoos, or for the tables ``only``.
+
+    ``pragmas`` adds switches of recursive triggers and foreign keys.
+    """
     random = Random(seed)
     tables = _TABLES + (_STRICT_TABLES if strict else ()) + (_ODD_TABLES if odd else ())
-    favourites = random.sample(tables, 4)  # many statements on few tables meet each other
+    if only:
+        tables = tuple(table for table in tables if table.name in only)
+    favourites = random.sample(tables, min(4, len(tables)))  # many statements on few tables meet each other
     kinds = (
         (_insert,) * 8 + (_update,) * 6 + (_delete,) * 2 + (_upsert,) * 3 + (_insert_select,) * 2 + (_transaction,) * 5
     )
