@@ -184,6 +184,19 @@ def uninstall(
 
 
 @app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="where to work; what is in it goes")] = Path(".demo"),
+    rows: Annotated[int, typer.Option(min=1_000, help="rows of the application's database")] = 60_000,
+    rate: Annotated[int, typer.Option(min=1, help="transactions a second")] = 150,
+    seconds: Annotated[int, typer.Option(min=1, help="how long to follow")] = 12,
+) -> None:
+    """Show it all on a database of its own: copy a live application, follow it, prove it equal."""
+    from operations.demo.show import Scale, show  # noqa: PLC0415
+
+    raise typer.Exit(show(folder, Scale(rows, rate, seconds)))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     say(product_version())

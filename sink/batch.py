@@ -44,6 +44,7 @@ class Batch:
     """Collects changes; knows how many there were and when the last one was committed."""
 
     def __init__(self, schema: Schema) -> None:
+        self._schema = schema
         self._keys = {table.name: itemgetter(*table.key_places) for table in schema.tables}
         self._marks = {table.name: _exactly(table, self._keys[table.name]) for table in schema.tables}
         self.tables: dict[str, TableBatch] = {}
@@ -67,6 +68,11 @@ class Batch:
         self.changes += changes
         if changes:
             self.time_ms = max(self.time_ms, changes[-1].time_ms)
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """The first and the second half of the changes, each with its own outcome."""
+        middle = len(self.changes) // 2
+        return collapse(self._schema, self.changes[:middle]), collapse(self._schema, self.changes[middle:])
 
     def in_order(self) -> Iterator[tuple[Change, Key]]:
         """Every change as it happened, with its key."""

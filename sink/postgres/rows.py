@@ -6,8 +6,8 @@ unless rows of its key range are there already (changes may run ahead of the sna
 back to the staging table where that guess fails.
 
 A batch is written as its outcome: deletes first, then inserts and updates.  Where that meets a
-constraint on the way (two rows that swapped a unique value), the batch is undone and written change
-by change in its order, since the source went through legal states only.
+constraint on the way (two rows that swapped a unique value), the batch is undone and written in two
+halves, and so on down to single changes: the source went through legal states only.
 """
 
 from __future__ import annotations
@@ -60,9 +60,16 @@ class RowWriter:
         except (*_VIOLATIONS, psycopg.DataError):
             self.fallbacks["batch"] += 1
             self.undone()
-            with self._db.transaction():
-                for change, key in batch.in_order():
-                    self._write_change(change, key)
+            self._write_parts(batch)
+
+    def _write_parts(self, batch: Batch) -> None:
+        """Write a batch in two halves, and so on down to the single change that cannot be written, if there is one."""
+        if len(batch) > 1:
+            for half in batch.halves():
+                self.write_batch(half)
+            return
+        for change, key in batch.in_order():
+            self._write_change(change, key)
 
     def _write_table(self, plan: TablePlan, outcome: TableBatch) -> None:
         deletes, upserts = outcome.deletes(), outcome.upserts()

@@ -58,7 +58,7 @@ def test_no_write_is_lost_or_doubled_by_kills_at_any_step(migration: Migration) 
     choose = random.Random(seed)
     killed: list[str] = []
     sums: list[int] = []
-    with Traffic(migration.source) as traffic:
+    with Traffic(migration.source, rate=50) as traffic:
         loops = []
         for daemon, names in ((migration.capture, CAPTURE_STEPS), (migration.sink, SINK_STEPS)):
             steps = [
@@ -73,11 +73,11 @@ def test_no_write_is_lost_or_doubled_by_kills_at_any_step(migration: Migration) 
         for loop in loops:
             loop.join()
         migration.start()
-        migration.wait_in_step()
+        migration.wait_in_step(180)
         watch.set()
         watcher.join()
         traffic.end()
-        migration.wait_in_step()
+        migration.wait_in_step(180)
     assert _failures == [], _failures
     print(f"{len(killed)} kills, {len(traffic.acknowledged)} acknowledged writes, {len(sums)} looks at the sum")  # noqa: T201
     assert len(killed) == ROUNDS * (len(CAPTURE_STEPS) + len(SINK_STEPS))

@@ -55,3 +55,10 @@ def test_keys_of_two_storage_classes_are_two_keys() -> None:
     assert batch.tables["one"].deletes() == [1]
     assert batch.tables["one"].upserts() == [(1.0, "real")]
     assert [key for _, key in batch.in_order()] == [1, 1.0]
+
+
+def test_halves_are_the_outcomes_of_the_first_and_the_last_changes() -> None:
+    changes = [change("one", "c", 1, "a"), change("one", "u", 1, "b"), change("one", "d", 1, "b")]
+    first, second = collapse(SCHEMA, changes).halves()
+    assert first.tables["one"].upserts() == [(1, "a")]
+    assert second.tables["one"].deletes() == [1]
