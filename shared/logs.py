@@ -18,7 +18,7 @@ Logger = structlog.stdlib.BoundLogger
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-_CHATTY = ("kafka", "watchdog")  # what matters of theirs comes as our own errors
+_CHATTY = ("kafka", "psycopg", "watchdog")  # what matters of theirs comes as our own errors
 
 
 def _redacted(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
