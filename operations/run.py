@@ -6,8 +6,9 @@ not be started again.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
-import sys
 import threading
 import time
 from contextlib import closing
@@ -88,8 +89,9 @@ def _stop_on_signals() -> threading.Event:
 
     def handle(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
-        sys.stderr.write("\nswitchback: stopping\n")
         stop.set()
+        with contextlib.suppress(OSError):
+            os.write(2, b"\nswitchback: stopping\n")
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
 from collections import deque
-from typing import Protocol, Self
+from typing import Protocol, Self, TextIO
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -82,7 +83,7 @@ class PlainDisplay:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        sys.stdout.flush()
+        """Nothing is held back."""
 
     def update(self, status: Status) -> None:
         """Print a line if it is time."""
@@ -91,13 +92,18 @@ class PlainDisplay:
         if status.phase == self._phase and now < self._due:
             return
         self._phase, self._due = status.phase, now + _PLAIN_SECONDS
-        sys.stdout.write(one_line(status, rows, changes) + "\n")
-        sys.stdout.flush()
+        _write(sys.stdout, one_line(status, rows, changes))
 
     def message(self, line: str) -> None:
         """Pass a daemon's line on."""
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        _write(sys.stderr, line)
+
+
+def _write(stream: TextIO, line: str) -> None:
+    """A line; the migration goes on where nobody listens any more (``switchback run | head``)."""
+    with contextlib.suppress(OSError, ValueError):
+        stream.write(line + "\n")
+        stream.flush()
 
 
 class LiveDisplay:

@@ -218,3 +218,18 @@ def test_log_show_without_a_log_says_so(switchback: Command) -> None:
     said = switchback("log", "show")
     assert said.code == 2
     assert "there is no log yet" in said.errors
+
+
+def test_run_goes_on_when_nobody_listens_any_more(switchback: Command, source: Path, postgres_dsn: str) -> None:
+    process = switchback.start("run")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    wait_until("the replica is in step", lambda: switchback("status", "--json").json["synced"])
+    with closing(sqlite3.connect(source)) as db, db:
+        db.execute("INSERT INTO person VALUES (1000, 'new')")
+    wait_until("the change is applied", lambda: _rows(postgres_dsn, "person") == 101)
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(60) == 0
