@@ -76,7 +76,7 @@ def _drain(plan: Plan, filled: Migration, changes: int) -> tuple[float, float]:
 
 
 def _peer(changes: int) -> Callable[[], tuple[float, float]]:
-    """Fill Debezium's topic; what drains it once, with a consumer and a table of its own."""
+    """Fill Debezium's topic and warm its worker up; what drains it once, with a consumer and a table of its own."""
     kit = Path(os.environ[_KIT])
     python = kit / "venv" / "bin" / "python"
     run([python, kit / "produce.py", _TOPIC, "mixed", str(changes)])
@@ -87,4 +87,5 @@ def _peer(changes: int) -> Callable[[], tuple[float, float]]:
         assert found, said
         return float(found[1]), float(found[2])
 
+    drain()
     return drain
