@@ -144,6 +144,8 @@ def _formats(db: sqlite3.Connection, table: Table, column: Column, census: Censu
     if census.integers or census.reals or (census.texts and census.blobs):
         return ()
     first = _first(db, table, column)
+    if first is None:
+        return ()
     if found := uuid_format(first) if _ASKS_UUID.search(declared) or census.texts else "":
         return (found,) if all(_fits(UUIDS[found], chunk) for chunk in _chunks(db, table, column)) else ()
     if isinstance(first, str) and _LIKE_TIME.match(first):

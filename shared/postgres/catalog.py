@@ -8,9 +8,13 @@ from typing import Any
 import psycopg
 
 _COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.atttypid::bigint, a.attnotnull, a.attgenerated <> '',
-       t.typtype::text
-  FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+SELECT a.attname,
+       CASE t.typtype WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod)
+                      ELSE format_type(a.atttypid, a.atttypmod) END,
+       b.oid::bigint, a.attnotnull, a.attgenerated <> '', b.typtype::text, a.atthasdef OR a.attidentity <> ''
+  FROM pg_attribute AS a
+  JOIN pg_type AS t ON t.oid = a.atttypid
+  JOIN pg_type AS b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
  WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attnum
 """
@@ -18,7 +22,10 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.atttypid::bigint, a.at
 
 @dataclass(frozen=True, slots=True)
 class PgColumn:
-    """A column; ``type`` is spelled as in a cast, ``kind`` is pg_type.typtype (b base, e enum, d domain)."""
+    """A column; ``type`` is spelled as in a cast, ``kind`` is pg_type.typtype (b base, e enum); a domain is its base.
+
+    ``filled`` says that a row which leaves the column out gets a value other than NULL.
+    """
 
     name: str
     type: str
@@ -26,6 +33,7 @@ class PgColumn:
     not_null: bool
     generated: bool
     kind: str
+    filled: bool
 
 
 def read_columns(db: psycopg.Connection[Any], schema: str, table: str) -> dict[str, PgColumn]:
@@ -33,6 +41,11 @@ def read_columns(db: psycopg.Connection[Any], schema: str, table: str) -> dict[s
 
     Schema "" stands for the search path.
     """
-    quoted = '"' + table.replace('"', '""') + '"'
-    name = f'"{schema}".{quoted}' if schema else quoted
+    quoted = quote(table)
+    name = f"{quote(schema)}.{quoted}" if schema else quoted
     return {row[0]: PgColumn(*row) for row in db.execute(_COLUMNS, (name,))}
+
+
+def quote(name: str) -> str:
+    """The name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'

@@ -121,7 +121,8 @@ def make_plan(db: psycopg.Connection[Any], table: Table, number: int) -> TablePl
             "the target table lacks columns", where=f"table {table.name}: {', '.join(missing)}", remedy=remedy
         )
     codecs = {
-        name: codec_for(table.columns[place], found[name].type) for name, place in zip(names, places, strict=True)
+        name: codec_for(table.columns[place], found[name].type, found[name].kind)
+        for name, place in zip(names, places, strict=True)
     }
     ranged = len(table.key) == 1 and (table.identity == table.key[0] or table.key_kind == "rowid")
     types = [found[name].type for name in names]

@@ -162,14 +162,14 @@ class PostgresReplica:
         """Count the chunk; make the indexes behind the last one."""
         with translated(where=f"table {table}"):
             ledger.add_copied(self._db, self._stream, table, rows, done=done)
-            if done:
+            if done and table in self._created:
                 self._found += finish_table(self._db, self._table(table))
 
     def finish(self) -> None:
         """Foreign keys and sequences."""
         if self._schema is not None:
             with translated(where="foreign keys and sequences"):
-                self._found += finish(self._db, self._schema)
+                self._found += finish(self._db, self._schema, self._created)
 
     @property
     def fallbacks(self) -> dict[str, int]:
