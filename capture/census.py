@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import structs
 
@@ -26,7 +26,16 @@ from shared.tables import ROWID, Census, Column, Table
 _STEP = 20_000
 _ASKS_UUID = re.compile(r"UUID|GUID")
 _LIKE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T]|$)")
-_USUAL = {"INTEGER": "integer", "REAL": "real", "TEXT": "text"}
+_UNUSUAL = {"INTEGER": "{c} IS NOT ({c} | 0)", "REAL": "{c} >= ''", "TEXT": "{c} >= x''"}
+"""True for what is not usual under an affinity, in the quickest words: NULL < numbers < texts < BLOBs."""
+
+_UNUSUAL = {
+    "INTEGER": "{c} >= '' OR {c} <> CAST({c} AS INTEGER)",
+    "REAL": "{c} >= ''",
+    "TEXT": "{c} >= x''",
+}
+"""True of a value of another class than the column's affinity makes (NULL apart): numbers sort before texts, and texts
+before BLOBs.  Twice as quick as to ask each value for its typeof."""
 _COUNTERS = (
     "count(*)",
     "count({c})",
@@ -38,18 +47,24 @@ _COUNTERS = (
     "max(CASE typeof({c}) WHEN 'integer' THEN {c} END)",
     "max({c} IN (9e999, -9e999))",
 )
-Piece = tuple[str, Sequence[Any]]
+
+
+class Piece(NamedTuple):
+    """A WHERE with its parameters; ``rows`` is 0 where it is not known how many there are."""
+
+    where: str
+    bounds: Sequence[Any]
+    rows: int = 0
 
 
 def take_census(db: sqlite3.Connection, table: Table) -> Table:
     """The table with each column's census filled in; a column that holds only what is usual counts as full of it."""
-    usual = [column for column in table.columns if column.affinity in _USUAL and column.name != ROWID]
+    usual = [column for column in table.columns if column.affinity in _UNUSUAL and column.name != ROWID]
     unusual = {column.name for column in table.columns} - {column.name for column in usual}
     rows = 0
     for piece in _pieces(table, db):
-        count, strange = _look(db, table, usual, piece)
-        rows += count
-        unusual |= strange
+        rows += piece.rows or _rows(db, table, piece)
+        unusual |= _look(db, table, usual, piece)
     counted = _count(db, table, unusual) if unusual else {}
     columns = []
     for column in table.columns:
@@ -71,24 +86,30 @@ def _pieces(table: Table, db: sqlite3.Connection) -> Iterator[Piece]:
         with reading(db):
             rows = fetch_rows(db, f"SELECT {columns} FROM {quote(table.name)} {tail}", after)  # noqa: S608
         if not rows:
-            yield behind, after
+            yield Piece(behind, after)
             return
-        yield f"{behind} AND ({columns}) <= ({marks})", (*after, *rows[0])
+        yield Piece(f"{behind} AND ({columns}) <= ({marks})", (*after, *rows[0]), _STEP)
         after = rows[0]
 
 
-def _look(db: sqlite3.Connection, table: Table, usual: Sequence[Column], piece: Piece) -> tuple[int, set[str]]:
-    """How many rows there are, and which of the usual columns hold something else."""
-    where, bounds = piece
-    tests = {c.name: f"{quote(c.name)} NOT NULL AND typeof({quote(c.name)}) <> '{_USUAL[c.affinity]}'" for c in usual}
-    source = f"FROM {quote(table.name)} WHERE {where}"
+def _rows(db: sqlite3.Connection, table: Table, piece: Piece) -> int:
     with reading(db):
-        rows = int(db.execute(f"SELECT count(*) {source}", bounds).fetchone()[0])
-        if not tests or not db.execute(f"SELECT 1 {source} AND ({' OR '.join(tests.values())})", bounds).fetchone():
-            return rows, set()
+        count = f"SELECT count(*) FROM {quote(table.name)} WHERE {piece.where}"  # noqa: S608
+        return int(db.execute(count, piece.bounds).fetchone()[0])
+
+
+def _look(db: sqlite3.Connection, table: Table, usual: Sequence[Column], piece: Piece) -> set[str]:
+    """Which of the usual columns hold something else."""
+    tests = {column.name: _UNUSUAL[column.affinity].format(c=quote(column.name)) for column in usual}
+    source = f"FROM {quote(table.name)} WHERE {piece.where}"
+    if not tests:
+        return set()
+    with reading(db):
+        if not db.execute(f"SELECT 1 {source} AND ({' OR '.join(tests.values())})", piece.bounds).fetchone():
+            return set()
         flags = ", ".join(f"max({test})" for test in tests.values())
-        found = db.execute(f"SELECT {flags} {source}", bounds).fetchone()
-    return rows, {name for name, flag in zip(tests, found, strict=True) if flag}
+        found = db.execute(f"SELECT {flags} {source}", piece.bounds).fetchone()
+    return {name for name, flag in zip(tests, found, strict=True) if flag}
 
 
 def _all_usual(column: Column, rows: int) -> Census:
@@ -102,7 +123,7 @@ def _count(db: sqlite3.Connection, table: Table, names: Collection[str]) -> dict
     terms = [term.format(c=_term(table, column)) for column in columns for term in _COUNTERS]
     total = {column.name: Census() for column in columns}
     width = len(_COUNTERS)
-    for where, bounds in _pieces(table, db):
+    for where, bounds, _ in _pieces(table, db):
         with reading(db):
             row = db.execute(f"SELECT {', '.join(terms)} FROM {quote(table.name)} WHERE {where}", bounds).fetchone()  # noqa: S608
         for place, column in enumerate(columns):
@@ -169,7 +190,7 @@ def _first(db: sqlite3.Connection, table: Table, column: Column) -> object:
 def _chunks(db: sqlite3.Connection, table: Table, column: Column) -> Iterator[list[Any]]:
     """The column's values that are not NULL, piece by piece."""
     name = quote(column.name)
-    for where, bounds in _pieces(table, db):
+    for where, bounds, _ in _pieces(table, db):
         with reading(db):
             select = f"SELECT {name} FROM {quote(table.name)} WHERE {where} AND {name} NOT NULL"  # noqa: S608
             rows = fetch_rows(db, select, bounds)
