@@ -111,12 +111,11 @@ class Source:
         pages = self._pages.setdefault(view.table.name, _Pages(view))
         with self.translated(), reading(self._db):
             self._check()
-            return {key for key in keys if self._look_up(pages.known, key)}
+            ask = self._db.execute
+            return {key for key in keys if Foreign not in map(type, key) and ask(pages.known, key).fetchone()}
 
     def _look_up(self, sql: str, key: Key) -> list[tuple[Any, ...]]:
-        if any(type(value) is Foreign for value in key):
-            return []
-        return fetch_rows(self._db, sql, key)
+        return [] if Foreign in map(type, key) else fetch_rows(self._db, sql, key)
 
     def read_changes(self, after: int, upto: int, names: frozenset[str]) -> list[Any] | None:
         """The changes of those tables with after < seq <= upto; None where some are pruned already."""

@@ -128,7 +128,8 @@ def _to_sqlite_column(codec: Codec, pg_type: str, values: Sequence[Any]) -> Sequ
         return values
     rounding = pg_type.startswith(_ROUNDING)
     try:
-        found = [codec.to_sqlite(value) for value in values]
+        decode = codec.decode
+        found = [None if value is None else decode(value) for value in values]
         if not rounding or list(codec.to_postgres_column(found)) == list(values):
             return found
     except _UNREADABLE:
