@@ -42,8 +42,9 @@ def assert_equal(path: Path, dsn: str, *tables: str) -> None:
     """Row for row, class for class; names the first rows that differ."""
     for table in tables:
         source, replica = rows_of_sqlite(path, table), rows_of_postgres(dsn, table)
-        missing = [row for row in source if row not in set(replica)][:3]
-        extra = [row for row in replica if row not in set(source)][:3]
+        known, copied = set(source), set(replica)
+        missing = [row for row in source if row not in copied][:3]
+        extra = [row for row in replica if row not in known][:3]
         assert not missing, f"{table}: only in SQLite: {missing}"
         assert not extra, f"{table}: only in PostgreSQL: {extra}"
         assert len(source) == len(replica), f"{table}: {len(source)} rows, but {len(replica)} in PostgreSQL"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from contextlib import closing
 
-from shared.errors import BadInput
-from shared.log.contract import Record
-from shared.log.kafka.clients import Settings, make_admin
+from shared.errors import BadInput, Retry
+from shared.log.contract import Record, StoredRecord
+from shared.log.kafka.clients import PATIENCE_SECONDS, Settings, make_admin
 from shared.log.kafka.errors import translated
 from shared.log.kafka.store import KafkaStore
 from shared.log.kafka.topics import Topic, ensure_topics, history, latest
@@ -58,13 +59,19 @@ class KafkaLog:
             self._read = 0
             self._reports.clear()
         self._read = max(self._read, first)
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while self._read < end:
             for record in self._progress.fetch(self._read, 1.0):
-                replica = dict(record.headers).get("replica")
-                if replica is not None:
-                    self._reports[replica.decode(errors="replace")] = record.value
-                self._read = record.offset + 1
+                self._note(record)
+            if time.monotonic() > deadline:
+                raise Retry("the broker does not give the replicas' reports")
         return dict(self._reports)
+
+    def _note(self, record: StoredRecord) -> None:
+        replica = dict(record.headers).get("replica")
+        if replica is not None:
+            self._reports[replica.decode(errors="replace")] = record.value
+        self._read = record.offset + 1
 
     def close(self) -> None:
         """Close every connection."""
