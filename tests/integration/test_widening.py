@@ -15,6 +15,7 @@ from inprocess import InProcess
 from shared.errors import Hold
 from shared.groups import Change
 from sink.batch import collapse
+from verifying import Pair
 
 CASES: dict[str, tuple[str, list[Any], Any, str]] = {
     "a time without its fraction": (
@@ -287,3 +288,14 @@ def test_rows_of_one_piece_do_not_come_back_with_a_later_one(tmp_path: Path, pos
         app.execute("COMMIT")
         pipeline.follow()
         assert pipeline.differences() == []
+
+
+def test_verification_reads_a_widened_column_by_its_new_type(tmp_path: Path, postgres_dsn: str) -> None:
+    with closing(Pair(tmp_path, postgres_dsn)) as pair:
+        pair.write("UPDATE person SET visits = 'often', score = 'high' WHERE id % 7 = 0")
+        pair.write("INSERT INTO line VALUES ('last', 1.5, x'00')")
+        pair.follow()
+        assert pair.verify().findings == []
+        pair.tamper("UPDATE person SET visits = '''7''' WHERE id = 7")
+        [finding] = pair.verify().findings
+        assert (finding.column, finding.key) == ("visits", "7")
