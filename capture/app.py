@@ -30,16 +30,16 @@ def serve(context: Context) -> None:
     settings = context.settings
     gc.set_threshold(100_000, 50, 50)  # rows come by the ten thousand: looking for cycles among them costs a third
     measures = Measures(CaptureMetrics(context.registry), settings.source)
-    with _only_one(settings), closing(Waker(settings.source)) as waker:
-        context.retrying.run(lambda: _work(context, measures, waker))
+    with _only_one(settings):
+        context.retrying.run(lambda: _work(context, measures))
 
 
-def _work(context: Context, measures: Measures, waker: Waker) -> None:
+def _work(context: Context, measures: Measures) -> None:
     settings = context.settings
     with ExitStack() as stack:
         source = stack.enter_context(open_source(settings, context.logger))
-        log = open_log_of(settings)
-        stack.callback(log.close)
+        log = stack.enter_context(closing(open_log_of(settings)))
+        waker = stack.enter_context(closing(Waker(settings.source, source.data_version)))
         writer = Writer(log.spine, settings.stream, source.incarnation)
         relay = Relay(source, writer, source.progress, measures.published)
         pace = Pace(settings.poll_ms / 1000, settings.prune_seconds, settings.prune_rows)

@@ -185,7 +185,7 @@ def uninstall(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option(help="where to work; what is in it goes")] = Path(".demo"),
+    folder: Annotated[Path, typer.Option(help="where to work; an earlier demo in it goes")] = Path(".demo"),
     rows: Annotated[int, typer.Option(min=1_000, help="rows of the application's database")] = 60_000,
     rate: Annotated[int, typer.Option(min=1, help="transactions a second")] = 150,
     seconds: Annotated[int, typer.Option(min=1, help="how long to follow")] = 12,

@@ -43,7 +43,7 @@ from shared.sqlite.state import read_state
 
 DAEMONS = ("capture", "sink")
 
-_SPAN = "SELECT min(seq), max(seq) FROM _switchback_log"
+_SPAN = "SELECT (SELECT min(seq) FROM _switchback_log), (SELECT max(seq) FROM _switchback_log)"
 _OLDEST = "SELECT ms FROM _switchback_log WHERE seq > ? ORDER BY seq LIMIT 1"
 
 _COUNTED = 100_000

@@ -27,7 +27,7 @@ from shared.tables import Schema
 
 RECOPY = "Copy again, for changes may be missing: `switchback uninstall`, empty the target, `switchback run`"
 _ROW = "SELECT * FROM _switchback_log WHERE seq = ?"
-_SPAN = "SELECT min(seq), max(seq) FROM _switchback_log"
+_SPAN = "SELECT (SELECT min(seq) FROM _switchback_log), (SELECT max(seq) FROM _switchback_log)"
 _PAGE = 5_000
 
 
@@ -102,6 +102,11 @@ class SqliteSource:
         with self._translated(), writing(self._db):
             self._check_lease()
             return prune(self._db, upto, limit)
+
+    def data_version(self) -> int:
+        """SQLite's counter of other connections' commits."""
+        with self._translated():
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def depth(self) -> tuple[int, int]:
         """How many changes the change log holds, and the highest seq."""

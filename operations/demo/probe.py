@@ -12,7 +12,7 @@ from operations.demo.rows_people import OPENING_BALANCE
 from operations.demo.work_office import INVARIANT_SQL
 
 _PAUSE_SECONDS = 0.05
-_WRITER = 0  # no writer of the application's has this number
+PROBE = 0  # no writer of the application's has this number
 _PATIENCE_SECONDS = 10.0
 
 
@@ -36,7 +36,7 @@ class Probe:
             number = 0
             while time.monotonic() < end:
                 number += 1
-                source.execute('INSERT INTO "write_ledger" VALUES (?, ?, ?)', (_WRITER, number, "probe"))
+                source.execute('INSERT INTO "write_ledger" VALUES (?, ?, ?)', (PROBE, number, "probe"))
                 self._wait_for(replica, number)
                 row = replica.execute(INVARIANT_SQL.encode()).fetchone()
                 self.sums += 1
@@ -47,7 +47,7 @@ class Probe:
     def _wait_for(self, replica: psycopg.Connection, number: int) -> None:
         began = time.perf_counter()
         find = 'SELECT FROM "write_ledger" WHERE "writer" = %s AND "number" = %s'
-        while not replica.execute(find, (_WRITER, number)).rowcount:
+        while not replica.execute(find, (PROBE, number)).rowcount:
             if time.perf_counter() - began > _PATIENCE_SECONDS:
                 break
             time.sleep(0.0005)

@@ -23,15 +23,16 @@ import psycopg
 from operations.daemon import Daemon
 from operations.demo.generate import generate
 from operations.demo.ledger import ROWS_SQL, Comparison, compare, read_ledger
-from operations.demo.probe import Probe
+from operations.demo.probe import PROBE, Probe
 from operations.run_display import PlainDisplay
 from operations.screen import out, say
 from operations.status import DAEMONS, Watch
 from operations.verification.command import verify_command
 from shared.embedded_postgres import EmbeddedPostgres
-from shared.errors import Retry
+from shared.errors import BadInput, Retry
 from shared.settings import Settings, load_settings
 
+_MARK = "made-by-switchback-demo"
 _PATIENCE = 300.0
 _LOOK_SECONDS = 0.2
 
@@ -48,8 +49,7 @@ class Scale:
 
 def show(folder: Path, scale: Scale) -> int:
     """Run the demo in a folder of its own; 0 if everything was equal and nothing lost, else 1."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    _clear(folder)
     with ExitStack() as stack:
         step(f"A lead-management application's SQLite database with {scale.rows:,} rows is made")
         source = folder / "app.db"
@@ -72,8 +72,21 @@ def show(folder: Path, scale: Scale) -> int:
         _wait_in_step(settings)
         good = _count_writes(source, target, folder / "ledger")
     good = good and code == 0 and not probe.wrong_sums
-    say("\nEqual, and nothing lost." if good else "\nSomething is wrong: see above.", "bold green" if good else "bold red")
+    say(
+        "\nEqual, and nothing lost." if good else "\nSomething is wrong: see above.",
+        "bold green" if good else "bold red",
+    )
     return 0 if good else 1
+
+
+def _clear(folder: Path) -> None:
+    """Make the folder, or empty it if a demo made it: what is anybody else's stays."""
+    mark = folder / _MARK
+    if folder.exists() and any(folder.iterdir()) and not mark.exists():
+        raise BadInput("the folder is not empty", where=str(folder), remedy="Name another one with --folder")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    mark.touch()
 
 
 def step(text: str) -> None:
@@ -162,8 +175,8 @@ def _follow(source: Path, target: str, seconds: int) -> Probe:
 def _count_writes(source: Path, target: str, folder: Path) -> bool:
     ledger = read_ledger(folder)
     with sqlite3.connect(source) as sqlite, psycopg.connect(target) as postgres:
-        there = compare(ledger, sqlite.execute(ROWS_SQL))
-        copied = compare(ledger, postgres.execute(ROWS_SQL.encode()))
+        there = compare(ledger, (row for row in sqlite.execute(ROWS_SQL) if row[0] != PROBE))
+        copied = compare(ledger, (row for row in postgres.execute(ROWS_SQL.encode()) if row[0] != PROBE))
     say(f"   {len(ledger.acknowledged):,} writes acknowledged, {len(ledger.refused):,} rolled back or refused")
     _say_comparison("SQLite", there)
     _say_comparison("PostgreSQL", copied)
@@ -172,5 +185,7 @@ def _count_writes(source: Path, target: str, folder: Path) -> bool:
 
 
 def _say_comparison(name: str, found: Comparison) -> None:
-    text = f"   {name}: {len(found.lost)} writes lost, {len(found.doubled)} doubled, {len(found.ghosts)} that were refused"
+    text = (
+        f"   {name}: {len(found.lost)} writes lost, {len(found.doubled)} doubled, {len(found.ghosts)} that were refused"
+    )
     say(text, "green" if found.ok else "bold red")

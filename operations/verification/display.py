@@ -78,17 +78,21 @@ def verdict(report: Report, *, repair: bool = False) -> str:
     rows, keys = (sum(getattr(table, name) for table in report.tables) for name in ("rows", "keys"))
     repaired = sum(table.repaired for table in report.tables)
     seconds = max(report.seconds, 0.001)
-    what = f"{count(keys)} changed keys" if report.scope == "changed" else f"{count(rows)} rows"
+    what = _many(keys, "changed key") if report.scope == "changed" else _many(rows, "row")
     if report.scope != "changed" and keys:
-        what += f" and {count(keys)} keys that changed meanwhile"
+        what += f" and {_many(keys, 'key')} changed meanwhile"
     since = f" since {report.since}" if report.since else ""
-    where = f"{what} of {count(len(report.tables))} tables{since} at {report.place}"
+    where = f"{what} of {_many(len(report.tables), 'table')}{since} at {report.place}"
     speed = f"in {duration(seconds)}, {count((keys if report.scope == 'changed' else rows) / seconds)}/s"
-    put_right = f"; {count(repaired)} rows were sent again and are equal now" if repaired else ""
+    put_right = f"; sent again and equal now: {_many(repaired, 'row')}" if repaired else ""
     if report.equal:
         return f"EQUAL: {where} {speed}{put_right}"
     hint = "" if repair else "; `switchback verify --repair` sends them again"
-    return f"DIFFERENT: {count(report.wrong_rows)} rows; compared {where} {speed}{put_right}{hint}"
+    return f"DIFFERENT: {_many(report.wrong_rows, 'row')}; compared {where} {speed}{put_right}{hint}"
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{count(number)} {thing}" if number == 1 else f"{count(number)} {thing}s"
 
 
 def _show_findings(console: Console, findings: list[Finding]) -> None:

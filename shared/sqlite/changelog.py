@@ -24,6 +24,7 @@ PAGE_BYTES = 8_000_000
 """About how much a page of changes may hold, so that large values do not fill the memory."""
 
 _PAGE = "SELECT * FROM _switchback_log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+_SPAN = "SELECT (SELECT min(seq) FROM _switchback_log), (SELECT max(seq) FROM _switchback_log)"
 _OWN_COLUMNS = 4
 
 _RECOPY = "Take a new copy: `switchback uninstall`, empty the target, `switchback run`"
@@ -61,7 +62,7 @@ def prune(db: sqlite3.Connection, upto: int, limit: int) -> int:
     the rows that triggers have remembered are dealt with on the way.
     """
     _settle_remembered(db)
-    lowest, highest = db.execute("SELECT min(seq), max(seq) FROM _switchback_log").fetchone()
+    lowest, highest = db.execute(_SPAN).fetchone()
     if lowest is None:
         return 0
     last = min(upto, highest - 1, lowest + limit - 1)

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from sys import getsizeof
 from typing import Any, TypeVar
 from urllib.parse import quote as quote_uri
 
 from shared.errors import BadInput, Retry, Stop, SwitchbackError
 from shared.groups import RawText, Value
+from shared.wire import encode
 
 Fetched = TypeVar("Fetched")
 
@@ -146,14 +146,16 @@ def fetch_within(
 
 
 def _fetch_within(cursor: sqlite3.Cursor, max_bytes: int) -> tuple[list[tuple[Any, ...]], bool]:
-    rows = []
-    size = 0
-    for row in cursor:
-        rows.append(row)
-        size += sum(map(getsizeof, row))
+    """Rows come in growing batches, whose encoded size tells how many more may follow."""
+    rows: list[tuple[Any, ...]] = []
+    size, take = 0, 1
+    while batch := cursor.fetchmany(take):
+        rows += batch
+        size += len(encode(batch))
         if size > max_bytes:
             cursor.close()
             return rows, False
+        take = max(1, min(take * 8, (max_bytes - size) * len(rows) // size))
     return rows, True
 
 
