@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,18 @@ def add_indexes(db: psycopg.Connection[Any], table: Table) -> list[Finding]:
     """Make them, in the caller's transaction."""
     target = read_columns(db, "", table.name)
     return [finding for index in table.indexes for finding in _add(db, table, index, target)]
+
+
+def add_indexes_on(db: psycopg.Connection[Any], table: Table, column: str) -> list[Finding]:
+    """Make again those that need the column, which were dropped since its type changed."""
+    target = read_columns(db, "", table.name)
+    needing = [index for index in table.indexes if _needs(index, column)]
+    return [finding for index in needing for finding in _add(db, table, index, target)]
+
+
+def _needs(index: Index, column: str) -> bool:
+    named = re.search(rf"(?<!\w){re.escape(column)}(?!\w)", index.where, re.IGNORECASE)
+    return bool(named) or any(part.column == column for part in index.parts)
 
 
 def _add(db: psycopg.Connection[Any], table: Table, index: Index, target: Mapping[str, PgColumn]) -> list[Finding]:

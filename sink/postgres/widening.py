@@ -24,6 +24,7 @@ from shared.findings import Finding
 from shared.groups import RawText
 from shared.tables import Column, Table
 from sink.postgres.defaults import translate_default
+from sink.postgres.indexes import add_indexes_on
 from sink.postgres.plan import Misfit, TablePlan
 
 _COUNTS = {int: "integers", float: "reals", str: "texts", RawText: "texts", bytes: "blobs"}
@@ -98,12 +99,13 @@ def widen(db: psycopg.Connection[Any], misfit: Misfit) -> Widened:
     if filled:
         classes |= set(plan.codecs[at].accepts)
     grown = _with_classes(column, classes)
+    table = _with_column(plan, place, grown)
     for new_type in _candidates(grown, classes):
-        step = _Step(plan.table, grown, plan.types[at], plan.codecs[at], new_type, codec_for(grown, new_type))
+        step = _Step(table, grown, plan.types[at], plan.codecs[at], new_type, codec_for(grown, new_type))
         if _takes(step.new, misfit.values):
             found = _try(db, step, filled=filled)
             if found is not None:
-                return Widened(_with_column(plan, place, grown), [_told(step, misfit), *found])
+                return Widened(table, [_told(step, misfit), *found])
     raise misfit.hold
 
 
@@ -216,27 +218,38 @@ def _keep(db: psycopg.Connection[Any], step: _Step, pairs: Iterator[tuple[str, A
 
 
 def _alter(db: psycopg.Connection[Any], step: _Step, using: sql.Composable) -> list[Finding]:
-    """Alter the column; what stands in the way and cannot fit the new type is dropped and reported."""
+    """Alter the column; foreign keys and indexes that keep it from changing make way, which is reported."""
     before = _nulls(db, step)
     found: list[Finding] = []
-    for obstacles in (None, _drop_foreign_keys, _drop_indexes):
-        found += obstacles(db, step) if obstacles else []
+    indexes: set[str] = set()
+    while True:
         try:
             with db.transaction():
                 found += _change_type(db, step, using)
-        except psycopg.ProgrammingError:
-            if obstacles is _drop_indexes:
+            break
+        except psycopg.ProgrammingError as error:
+            keys = _drop_foreign_keys(db, step) if isinstance(error, psycopg.errors.DatatypeMismatch) else []
+            dropped = set() if keys else _drop_indexes(db, step)
+            if not (keys or dropped):
                 raise
-            continue
+            found, indexes = found + keys, indexes | dropped
         except psycopg.NotSupportedError as error:
             what = f"a value needs a wider type, and PostgreSQL does not change it: {error.diag.message_primary}"
             remedy = "Drop what reads the column (a view, a rule, a generated column), start again, and make it anew"
             raise Hold(what, where=step.where, remedy=remedy) from error
-        break
     if _nulls(db, step) != before:
         remedy = "Nothing was committed; please report this"
         raise Stop("widening a column lost values", where=step.where, remedy=remedy)
-    return found
+    return found + (_make_indexes_again(db, step, indexes) if indexes else [])
+
+
+def _make_indexes_again(db: psycopg.Connection[Any], step: _Step, dropped: set[str]) -> list[Finding]:
+    found = add_indexes_on(db, step.table, step.column.name)
+    there = {name for _, name in db.execute(_INDEXES, _looked_for(step))}
+    what = "the index {} is dropped, since it does not fit the new type"
+    remedy = "Make it by hand for the new type"
+    gone = sorted(dropped - there)
+    return found + [Finding("warn", "index-dropped", what.format(name), step.where, remedy) for name in gone]
 
 
 def _nulls(db: psycopg.Connection[Any], step: _Step) -> int:
@@ -270,13 +283,11 @@ def _drop_foreign_keys(db: psycopg.Connection[Any], step: _Step) -> list[Finding
     return found
 
 
-def _drop_indexes(db: psycopg.Connection[Any], step: _Step) -> list[Finding]:
-    found = []
-    for quoted, name in db.execute(_INDEXES, _looked_for(step)).fetchall():
+def _drop_indexes(db: psycopg.Connection[Any], step: _Step) -> set[str]:
+    found = db.execute(_INDEXES, _looked_for(step)).fetchall()
+    for quoted, _ in found:
         db.execute(f"DROP INDEX {quoted}".encode())
-        what = f"the index {name} is dropped, since it does not fit the new type"
-        found.append(Finding("warn", "index-dropped", what, step.where, "Make it by hand for the new type"))
-    return found
+    return {name for _, name in found}
 
 
 def _looked_for(step: _Step) -> dict[str, str]:

@@ -299,3 +299,21 @@ def test_verification_reads_a_widened_column_by_its_new_type(tmp_path: Path, pos
         pair.tamper("UPDATE person SET visits = '''7''' WHERE id = 7")
         [finding] = pair.verify().findings
         assert (finding.column, finding.key) == ("visits", "7")
+
+
+def test_an_index_with_a_condition_on_the_column_is_made_for_the_new_type(tmp_path: Path, postgres_dsn: str) -> None:
+    path = tmp_path / "app.db"
+    ddl = "CREATE INDEX t_on ON t (other) WHERE c = 1; CREATE UNIQUE INDEX t_one ON t (id) WHERE c = 0;"
+    with closing(application(path, "BOOLEAN", [0, 1], ddl)) as app, closing(InProcess(path, postgres_dsn)) as pipeline:
+        pipeline.copy()
+        made = indexes_of(postgres_dsn)
+        assert made >= {"t_other", "t_on", "t_one"}
+        with psycopg.connect(postgres_dsn, autocommit=True) as db:
+            db.execute("CREATE INDEX by_hand ON t (id) WHERE c")
+        app.execute("INSERT INTO t (c) VALUES (2)")
+        pipeline.follow()
+        assert pipeline.differences() == []
+        assert indexes_of(postgres_dsn) == made
+        told = {finding.code: finding.what for finding in pipeline.replica.findings}
+        assert sorted(told) == ["column-widened", "index-dropped"]
+        assert "by_hand" in told["index-dropped"]
