@@ -45,7 +45,7 @@ def test_no_source_file_is_longer_than_400_lines() -> None:
 
 
 def test_packages_import_only_what_the_design_allows() -> None:
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"]
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout
