@@ -42,11 +42,10 @@ _COUNTERS = (
     "sum(typeof({c}) = 'integer')",
     "sum(typeof({c}) = 'real')",
     "sum(typeof({c}) = 'text')",
-    "sum(typeof({c}) = 'blob')",
-    "min(CASE typeof({c}) WHEN 'integer' THEN {c} END)",
-    "max(CASE typeof({c}) WHEN 'integer' THEN {c} END)",
-    "max({c} IN (9e999, -9e999))",
+    "max({c} = 9e999 OR {c} = -9e999)",
 )
+_ENDS = ("min(CASE typeof({c}) WHEN 'integer' THEN {c} END)", "max(CASE typeof({c}) WHEN 'integer' THEN {c} END)")
+_NO_ENDS = ("NULL", "NULL")
 
 
 class Piece(NamedTuple):
@@ -120,9 +119,9 @@ def _all_usual(column: Column, rows: int) -> Census:
 def _count(db: sqlite3.Connection, table: Table, names: Collection[str]) -> dict[str, Census]:
     """Classes counted, for some columns."""
     columns = [column for column in table.columns if column.name in names]
-    terms = [term.format(c=_term(table, column)) for column in columns for term in _COUNTERS]
+    terms = [term.format(c=_term(table, column)) for column in columns for term in (*_COUNTERS, *_ends(column))]
     total = {column.name: Census() for column in columns}
-    width = len(_COUNTERS)
+    width = len(_COUNTERS) + len(_ENDS)
     for where, bounds, _ in _pieces(table, db):
         with reading(db):
             row = db.execute(f"SELECT {', '.join(terms)} FROM {quote(table.name)} WHERE {where}", bounds).fetchone()  # noqa: S608
@@ -131,12 +130,17 @@ def _count(db: sqlite3.Connection, table: Table, names: Collection[str]) -> dict
     return total
 
 
+def _ends(column: Column) -> tuple[str, ...]:
+    """Lowest and highest integer, asked for where they decide."""
+    return _ENDS if "BOOL" in column.declared.upper() else _NO_ENDS
+
+
 def _term(table: Table, column: Column) -> str:
     return table.rowid_name if column.name == ROWID else quote(column.name)
 
 
 def _add(census: Census, counted: Sequence[Any]) -> Census:
-    rows, filled, integers, reals, texts, blobs, low, high, infinite = (value or 0 for value in counted)
+    rows, filled, integers, reals, texts, infinite, low, high = (value or 0 for value in counted)
     lowest, highest = census.min_integer, census.max_integer
     if integers:
         lowest = low if lowest is None else min(lowest, low)
@@ -147,7 +151,7 @@ def _add(census: Census, counted: Sequence[Any]) -> Census:
         integers=census.integers + integers,
         reals=census.reals + reals,
         texts=census.texts + texts,
-        blobs=census.blobs + blobs,
+        blobs=census.blobs + filled - integers - reals - texts,
         min_integer=lowest,
         max_integer=highest,
         formats=(INFINITE,) if infinite or census.formats else (),
@@ -184,15 +188,15 @@ def _fits(codec: Codec, values: Sequence[Any]) -> bool:
 
 
 def _first(db: sqlite3.Connection, table: Table, column: Column) -> object:
-    return next((chunk[0] for chunk in _chunks(db, table, column)), None)
+    return next((chunk[0] for chunk in _chunks(db, table, column, limit="LIMIT 1")), None)
 
 
-def _chunks(db: sqlite3.Connection, table: Table, column: Column) -> Iterator[list[Any]]:
+def _chunks(db: sqlite3.Connection, table: Table, column: Column, limit: str = "") -> Iterator[list[Any]]:
     """The column's values that are not NULL, piece by piece."""
     name = quote(column.name)
     for where, bounds, _ in _pieces(table, db):
         with reading(db):
-            select = f"SELECT {name} FROM {quote(table.name)} WHERE {where} AND {name} NOT NULL"  # noqa: S608
+            select = f"SELECT {name} FROM {quote(table.name)} WHERE {where} AND {name} NOT NULL {limit}"  # noqa: S608
             rows = fetch_rows(db, select, bounds)
         if rows:
             yield [row[0] for row in rows]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 import msgspec
 
@@ -18,8 +18,10 @@ from shared.columns.plain import TEXT, storable
 from shared.tables import Affinity
 
 UUID_OID, JSONB_OID = 2950, 3802
+_UNKNOWN = SafeUUID.unknown
 _NO_JSON = "TEXT that is no JSON"
 _NO_CANON = "TEXT that is JSON in another spelling than jsonb's, which keeps no spaces, order or doubles"
+_NO_NUMBER = frozenset('{["tfn')
 _read_quickly = msgspec.json.Decoder(msgspec.Raw).decode
 
 
@@ -68,7 +70,7 @@ def json_codec(affinity: Affinity) -> Codec:
 
     def encode(value: float | str) -> str:
         text = _to_json(value if isinstance(value, str) else write_literal(value))
-        if same_value(decode(text), value):
+        if text[0] in _NO_NUMBER or same_value(decode(text), value):
             return text
         raise ValueError(f"a value that a column of {affinity} affinity does not hold")
 
@@ -120,13 +122,21 @@ JSONB = Codec("jsonb", JSONB_OID, (str,), _to_jsonb)
 def _from_text(text: str, *, shape: re.Pattern[str], spelled: str) -> UUID:
     if not shape.fullmatch(text):
         raise ValueError(f"TEXT that is no UUID of lower-case hex digits {spelled} dashes")
-    return UUID(text)
+    return _uuid(int(text.replace("-", ""), 16))
+
+
+def _uuid(number: int) -> UUID:
+    """``UUID(int=number)``, three times as fast: it would look again at what is proven already."""
+    made = UUID.__new__(UUID)
+    object.__setattr__(made, "int", number)
+    object.__setattr__(made, "is_safe", _UNKNOWN)
+    return made
 
 
 def _from_bytes(raw: bytes) -> UUID:
     if len(raw) != 16:  # noqa: PLR2004  (a UUID's bytes)
         raise ValueError(f"BLOB of {len(raw)} bytes where a UUID has 16")
-    return UUID(bytes=raw)
+    return _uuid(int.from_bytes(raw, "big"))
 
 
 def _reader(mark: str, spelled: str) -> Callable[[str], UUID]:

@@ -20,7 +20,8 @@ _PASSING = ("08", "40", "53", "55", "57", "58")  # connection, conflict, resourc
 _REFUSALS = re.compile(
     r"password authentication failed|authentication failed for|no pg_hba\.conf entry|no encryption|"
     r'(role|database) ".*" does not exist|permission denied for database|not permitted to log in|'
-    r"could not translate host name|server does not support SSL|certificate|invalid port number"
+    r"could not translate host name|Name or service not known|server does not support SSL|certificate|"
+    r"connection is bad: invalid "
 )
 """A server that is starting, recovering or full refuses too, with FATAL as well: that passes by itself."""
 
