@@ -17,6 +17,13 @@ from sink.postgres.conditions import translate_where
 from sink.postgres.names import free_name
 
 _TAKEN = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+_SECONDARY = """
+SELECT FROM pg_index AS i
+  JOIN pg_class AS x ON x.oid = i.indexrelid
+  JOIN pg_class AS t ON t.oid = i.indrelid
+ WHERE t.relname = %s AND x.relname = %s AND x.relnamespace = current_schema()::regnamespace
+   AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = i.indexrelid)
+"""
 
 
 def add_indexes(db: psycopg.Connection[Any], table: Table) -> list[Finding]:
@@ -30,6 +37,17 @@ def add_indexes_on(db: psycopg.Connection[Any], table: Table, column: str) -> li
     target = read_columns(db, "", table.name)
     needing = [index for index in table.indexes if _needs(index, column)]
     return [finding for index in needing for finding in _add(db, table, index, target)]
+
+
+def drop_index_in_the_way(db: psycopg.Connection[Any], error: psycopg.Error) -> Finding | None:
+    """Drop the secondary index that cannot take a value as long as SQLite's can be; None where it is none of those."""
+    table, name = error.diag.table_name, error.diag.constraint_name
+    row = db.execute(_SECONDARY, (table, name)).fetchone()
+    if row is None:
+        return None
+    db.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(str(name))))
+    what = f"the index {name} is dropped, since a value is too long for an index of PostgreSQL's"
+    return Finding("warn", "index-dropped", what, f"table {table}", "Make one on a hash or a part of the value by hand")
 
 
 def _needs(index: Index, column: str) -> bool:

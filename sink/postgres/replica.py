@@ -16,6 +16,7 @@ from shared.postgres.connection import connect, translated
 from shared.postgres.ledger import Ledger
 from shared.tables import Schema
 from sink.batch import Batch
+from sink.postgres.indexes import drop_index_in_the_way
 from sink.postgres.plan import Misfit, TablePlan, make_plan
 from sink.postgres.rows import RowWriter
 from sink.postgres.target import create_tables, finish, finish_table
@@ -138,7 +139,7 @@ class PostgresReplica:
             return self._fitting(lambda: self._rows.copy_rows(piece))
 
     def _fitting(self, write: Callable[[], Written]) -> Written:
-        """Write; as long as a value does not fit a column that is ours, widen the column and write again."""
+        """Write; as long as a column or an index that is ours does not take a value, see to it and write again."""
         while True:
             try:
                 return write()
@@ -146,6 +147,12 @@ class PostgresReplica:
                 if misfit.plan.table.name not in self._created:
                     raise misfit.hold from misfit
                 self._widen(misfit)
+            except psycopg.errors.ProgramLimitExceeded as error:
+                self._rows.undone()
+                dropped = drop_index_in_the_way(self._db, error) if error.diag.table_name in self._created else None
+                if dropped is None:
+                    raise
+                self._found.append(dropped)
 
     def _widen(self, misfit: Misfit) -> None:
         assert self._schema is not None

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+
 from inprocess import InProcess
 from random_sql import LATE_TRIGGERS, STRICT_ZOO, ZOO, random_statements, statements_of
 

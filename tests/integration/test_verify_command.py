@@ -68,7 +68,7 @@ def test_a_repair_is_told_of(pair: Pair) -> None:
     with Pump(pair):
         code, text = pair.command(repair=True)
     assert code == 0
-    assert text.splitlines()[-1].endswith("20 rows were sent again and are equal now")
+    assert text.splitlines()[-1].endswith("sent again and equal now: 20 rows")
 
 
 def test_a_file_that_is_not_there_is_one_line(pair: Pair, tmp_path: Path) -> None:

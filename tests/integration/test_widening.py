@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import sqlite3
 from contextlib import closing
@@ -317,3 +318,19 @@ def test_an_index_with_a_condition_on_the_column_is_made_for_the_new_type(tmp_pa
         told = {finding.code: finding.what for finding in pipeline.replica.findings}
         assert sorted(told) == ["column-widened", "index-dropped"]
         assert "by_hand" in told["index-dropped"]
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_a_value_too_long_for_an_index_costs_the_index_and_not_the_stream(
+    rows: int, tmp_path: Path, postgres_dsn: str
+) -> None:
+    path = tmp_path / "app.db"
+    ddl = "CREATE UNIQUE INDEX t_c ON t (c);"
+    with closing(application(path, "TEXT", ["a", "b"], ddl)) as app, closing(InProcess(path, postgres_dsn)) as pipeline:
+        pipeline.copy()
+        texts = [(random.Random(n).randbytes(5_000).hex(),) for n in range(rows)]
+        app.executemany("INSERT INTO t (c) VALUES (?)", texts)
+        pipeline.follow()
+        assert pipeline.differences() == []
+        assert not indexes_of(postgres_dsn) & {"t_c", "t_other"}
+        assert {finding.code for finding in pipeline.replica.findings} == {"index-dropped"}

@@ -19,9 +19,7 @@ def _defined(*makers: Callable[[CollectorRegistry], object]) -> dict[str, str]:
     registry = CollectorRegistry()
     for make in makers:
         make(registry)
-    return {
-        family.name + ("_total" if family.type == "counter" else ""): family.type for family in registry.collect()
-    }
+    return {family.name + ("_total" if family.type == "counter" else ""): family.type for family in registry.collect()}
 
 
 def _documented(*headings: str) -> dict[str, str]:
