@@ -23,7 +23,7 @@ from shared.presence import is_running
 from shared.settings import Settings
 
 _TICK_SECONDS = 0.1
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.2
 _STOP_SECONDS = 30.0
 
 
