@@ -22,6 +22,7 @@ from shared.log.listing import list_groups
 from shared.log.spine import Reader
 from spines import append, claimed, read_texts, writer_of
 
+HASTY = {"bootstrap_timeout_ms": 1_000}
 BOUND = 2 * PATIENCE_SECONDS + 5
 
 
@@ -56,14 +57,14 @@ def read_for_ever(reader: Reader) -> None:
 def test_without_a_broker_opening_asks_to_try_again_and_leaves_nothing_behind(stream: str) -> None:
     before = set(threading.enumerate())
     with pytest.raises(Retry, match="broker"):
-        KafkaLog(f"127.0.0.1:{find_free_ports(1)}", stream)
+        KafkaLog(f"127.0.0.1:{find_free_ports(1)}", stream, HASTY)
 
     assert set(threading.enumerate()) == before
 
 
 def test_what_is_no_address_is_bad_input_or_to_be_tried_again(stream: str) -> None:
     with pytest.raises((BadInput, Retry)):
-        KafkaLog("nobody.invalid:1", stream)
+        KafkaLog("nobody.invalid:1", stream, HASTY)
 
 
 @pytest.mark.slow
