@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -11,19 +11,22 @@ from psycopg import sql
 
 from shared.columns import codec_for
 from shared.findings import Finding
-from shared.postgres.catalog import PgColumn, read_columns
+from shared.postgres.catalog import PgColumn, quote, read_columns
 from shared.tables import Index, IndexPart, Table
 from sink.postgres.conditions import translate_where
 from sink.postgres.names import free_name
 
 _TAKEN = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
-_SECONDARY = """
-SELECT FROM pg_index AS i
+_ON_COLUMNS = """
+SELECT DISTINCT x.relname
+  FROM pg_index AS i
   JOIN pg_class AS x ON x.oid = i.indexrelid
-  JOIN pg_class AS t ON t.oid = i.indrelid
- WHERE t.relname = %s AND x.relname = %s AND x.relnamespace = current_schema()::regnamespace
+  JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+ WHERE i.indrelid = to_regclass(%s) AND a.attname = ANY (%s)
    AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = i.indexrelid)
 """
+_LONG = 1_300
+"""Bytes or characters of a value from which on a row of an index may be too large (2,704 bytes at the most)."""
 
 
 def add_indexes(db: psycopg.Connection[Any], table: Table) -> list[Finding]:
@@ -39,15 +42,20 @@ def add_indexes_on(db: psycopg.Connection[Any], table: Table, column: str) -> li
     return [finding for index in needing for finding in _add(db, table, index, target)]
 
 
-def drop_index_in_the_way(db: psycopg.Connection[Any], error: psycopg.Error) -> Finding | None:
-    """Drop the secondary index that cannot take a value as long as SQLite's can be; None where it is none of those."""
-    table, name = error.diag.table_name, error.diag.constraint_name
-    row = db.execute(_SECONDARY, (table, name)).fetchone()
-    if row is None:
-        return None
-    db.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(str(name))))
-    what = f"the index {name} is dropped, since a value is too long for an index of PostgreSQL's"
-    return Finding("warn", "index-dropped", what, f"table {table}", "Make one on a hash or a part of the value by hand")
+def drop_indexes_of_long(db: psycopg.Connection[Any], table: Table, images: Iterable[Sequence[Any]]) -> list[Finding]:
+    """Drop the secondary indexes on columns with values longer than an index of PostgreSQL's takes; SQLite's do."""
+    long = {name for image in images for name, value in zip(table.names, image, strict=True) if _is_long(value)}
+    found = []
+    for (name,) in db.execute(_ON_COLUMNS, (quote(table.name), list(long))).fetchall():
+        db.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
+        what = f"the index {name} is dropped, since a value is too long for an index of PostgreSQL's"
+        remedy = "Make one on a hash or a part of the value by hand"
+        found.append(Finding("warn", "index-dropped", what, f"table {table.name}", remedy))
+    return found
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, str | bytes) and len(value) >= _LONG
 
 
 def _needs(index: Index, column: str) -> bool:

@@ -16,7 +16,7 @@ from shared.postgres.connection import connect, translated
 from shared.postgres.ledger import Ledger
 from shared.tables import Schema
 from sink.batch import Batch
-from sink.postgres.indexes import drop_index_in_the_way
+from sink.postgres.indexes import drop_indexes_of_long
 from sink.postgres.plan import Misfit, TablePlan, make_plan
 from sink.postgres.rows import RowWriter
 from sink.postgres.target import create_tables, finish, finish_table
@@ -131,7 +131,20 @@ class PostgresReplica:
     def write_batch(self, batch: Batch) -> None:
         """Write a batch."""
         with translated(where=f"tables {', '.join(batch.tables)}"):
-            self._fitting(lambda: self._rows.write_batch(batch))
+            try:
+                self._fitting(lambda: self._rows.write_batch(batch))
+            except psycopg.errors.ProgramLimitExceeded:
+                if not self._drop_indexes(batch):
+                    raise
+                self._fitting(lambda: self._rows.write_batch(batch))
+
+    def _drop_indexes(self, batch: Batch) -> list[Finding]:
+        """Those of our tables that cannot take a long value of the batch: an index must not stop the stream."""
+        self._rows.undone()
+        ours = {name: outcome.upserts() for name, outcome in batch.tables.items() if name in self._created}
+        found = [f for name, rows in ours.items() for f in drop_indexes_of_long(self._db, self._table(name), rows)]
+        self._found += found
+        return found
 
     def copy_rows(self, piece: Rows) -> int:
         """Write a snapshot piece."""
@@ -139,7 +152,7 @@ class PostgresReplica:
             return self._fitting(lambda: self._rows.copy_rows(piece))
 
     def _fitting(self, write: Callable[[], Written]) -> Written:
-        """Write; as long as a column or an index that is ours does not take a value, see to it and write again."""
+        """Write; as long as a value does not fit a column that is ours, widen the column and write again."""
         while True:
             try:
                 return write()
@@ -147,12 +160,6 @@ class PostgresReplica:
                 if misfit.plan.table.name not in self._created:
                     raise misfit.hold from misfit
                 self._widen(misfit)
-            except psycopg.errors.ProgramLimitExceeded as error:
-                self._rows.undone()
-                dropped = drop_index_in_the_way(self._db, error) if error.diag.table_name in self._created else None
-                if dropped is None:
-                    raise
-                self._found.append(dropped)
 
     def _widen(self, misfit: Misfit) -> None:
         assert self._schema is not None
