@@ -17,8 +17,9 @@ from shared import wire
 from shared.errors import BadInput, Retry, SpineBroken
 from shared.groups import Frame
 from shared.log.contract import LogBackend
-from shared.log.opening import open_log
+from shared.log.opening import open_log_of
 from shared.log.spine import Reader
+from shared.settings import Settings
 from shared.tables import Schema
 
 _KEYS = 20_000
@@ -27,18 +28,16 @@ _KEYS = 20_000
 _PATIENCE_SECONDS = 60.0
 
 
-def changed_keys(
-    log_url: str, stream: str, schema: Schema, since: Place, upto: Place
-) -> Iterator[tuple[str, list[Key]]]:
+def changed_keys(settings: Settings, schema: Schema, since: Place, upto: Place) -> Iterator[tuple[str, list[Key]]]:
     """Table and keys, in batches, of all changes in the groups behind ``since`` up to ``upto``.
 
     Raises BadInput where the log no longer goes back that far.
     """
     if upto.number <= since.number:
         return
-    _check_exists(log_url)
-    with closing(open_log(log_url, stream)) as log:
-        yield from _collect(_groups(log, stream, since, upto), schema)
+    _check_exists(settings.log)
+    with closing(open_log_of(settings)) as log:
+        yield from _collect(_groups(log, settings.stream, since, upto), schema)
 
 
 def _check_exists(log_url: str) -> None:

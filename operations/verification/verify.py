@@ -120,7 +120,7 @@ class Run:
         session = self._session
         upto, looked = Place.of(session.replica.ledger()), 0
         schema = Schema(tuple(view.table for view in session.views.values()))
-        for name, keys in changed_keys(session.settings.log, session.settings.stream, schema, since, upto):
+        for name, keys in changed_keys(session.settings, schema, since, upto):
             self.look(name, keys)
             self.results[name].keys += len(keys)
             looked += len(keys)
