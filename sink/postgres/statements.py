@@ -31,25 +31,25 @@ def compose(  # noqa: PLR0913  (what a table is)
 ) -> Statements:
     """All statements for a table; ``number`` tells its staging tables from other tables' ones."""
     target, names, keys = sql.Identifier(table), _list(columns), _list(key)
+    given = [name.replace("%", "%%") for name in (table, *columns)]  # as they are said where parameters follow
+    given_key = [name.replace("%", "%%") for name in key]
     stage, key_stage = sql.Identifier(f"_switchback_stage_{number}"), sql.Identifier(f"_switchback_keys_{number}")
-    casts = dict(zip(columns, types, strict=True))
+    casts = dict(zip(given[1:], types, strict=True))
     same = sql.SQL(" AND ").join(sql.SQL("t.{0} = k.{0}").format(sql.Identifier(name)) for name in key)
-    equal = sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier(n), _cast(casts[n])) for n in key)
-    insert = sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE").format(target, names)
-    conflict = _conflict(columns, key)
+    equal = sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier(n), _cast(casts[n])) for n in given_key)
     return Statements(
         copy=sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(target, names),
-        upsert=sql.SQL("{} VALUES ({}) {}").format(insert, sql.SQL(", ").join(map(_cast, types)), conflict),
-        delete=sql.SQL("DELETE FROM {} WHERE {}").format(target, equal),
+        upsert=_upsert(given[0], given[1:], given_key, _values(types)),
+        delete=sql.SQL("DELETE FROM {} WHERE {}").format(sql.Identifier(given[0]), equal),
         make_stage=_make_stage(stage, names, target),
         copy_stage=sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(stage, names),
-        upsert_stage=sql.SQL("{} SELECT {} FROM {} {}").format(insert, names, stage, conflict),
+        upsert_stage=_upsert(table, columns, key, sql.SQL("SELECT {} FROM {}").format(names, stage)),
         make_key_stage=_make_stage(key_stage, keys, target),
         copy_key_stage=sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(key_stage, keys),
         delete_stage=sql.SQL("DELETE FROM {} AS t USING {} AS k WHERE {}").format(target, key_stage, same),
         empty_stage=sql.SQL("TRUNCATE {}").format(stage),
         empty_key_stage=sql.SQL("TRUNCATE {}").format(key_stage),
-        range_taken=_range_taken(target, key[0], types[columns.index(key[0])]) if ranged else None,
+        range_taken=_range_taken(given[0], given_key[0], casts[given_key[0]]) if ranged else None,
     )
 
 
@@ -58,9 +58,18 @@ def _make_stage(stage: sql.Identifier, names: sql.Composed, target: sql.Identifi
     return sql.SQL(make).format(stage, names, target)
 
 
-def _range_taken(target: sql.Identifier, key: str, pg_type: str) -> sql.Composed:
+def _upsert(table: str, columns: Sequence[str], key: Sequence[str], rows: sql.Composed) -> sql.Composed:
+    insert = sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE {} {}")
+    return insert.format(sql.Identifier(table), _list(columns), rows, _conflict(columns, key))
+
+
+def _values(types: Sequence[str]) -> sql.Composed:
+    return sql.SQL("VALUES ({})").format(sql.SQL(", ").join(map(_cast, types)))
+
+
+def _range_taken(table: str, key: str, pg_type: str) -> sql.Composed:
     exists = "SELECT EXISTS (SELECT FROM {} WHERE {} BETWEEN {} AND {})"
-    return sql.SQL(exists).format(target, sql.Identifier(key), _cast(pg_type), _cast(pg_type))
+    return sql.SQL(exists).format(sql.Identifier(table), sql.Identifier(key), _cast(pg_type), _cast(pg_type))
 
 
 def _conflict(columns: Sequence[str], key: Sequence[str]) -> sql.Composed:

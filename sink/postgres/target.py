@@ -118,6 +118,6 @@ def finish(db: psycopg.Connection[Any], schema: source.Schema, made: Collection[
 def _set_sequence(db: psycopg.Connection[Any], table: str, column: str) -> None:
     row = db.execute("SELECT pg_get_serial_sequence(%s, %s)", (quote(table), column)).fetchone()
     if row and row[0]:
-        highest = sql.SQL("SELECT setval(%s::regclass, max({})) FROM {} HAVING max({}) > 0")
+        highest = sql.SQL("SELECT setval({}::regclass, max({})) FROM {} HAVING max({}) > 0")
         name = sql.Identifier(column)
-        db.execute(highest.format(name, sql.Identifier(table), name), (row[0],))
+        db.execute(highest.format(sql.Literal(row[0]), name, sql.Identifier(table), name))

@@ -1,0 +1,122 @@
+"""Tables that are there already are used where they do, and refused with what to do where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+
+from shared.errors import BadInput
+from shared.postgres.connection import connect
+from shared.tables import Column, ForeignKey, Schema, Table
+from sink.postgres.target import create_tables, finish
+
+TABLE = Table(
+    "t",
+    (Column("id", "INTEGER", "INTEGER", not_null=True), Column("c", "TEXT", "TEXT")),
+    ("id",),
+    identity="id",
+)
+SCHEMA = Schema((TABLE,))
+
+
+@pytest.fixture
+def db(postgres_dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    with closing(connect(postgres_dsn, application_name="test")) as opened:
+        yield opened
+
+
+def rows(db: psycopg.Connection[Any]) -> int:
+    row = db.execute("SELECT count(*) FROM t").fetchone()
+    assert row
+    return int(row[0])
+
+
+def test_an_empty_table_that_fits_is_used(db: psycopg.Connection[Any]) -> None:
+    db.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, c varchar(20), extra text, stamped timestamptz NOT NULL DEFAULT now())"
+    )
+    assert create_tables(db, SCHEMA, {}, "refuse") == (set(), [])
+
+
+def test_rows_that_are_there_are_refused_with_both_ways_out(db: psycopg.Connection[Any]) -> None:
+    db.execute("CREATE TABLE t (id int PRIMARY KEY, c text); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    with pytest.raises(BadInput) as error:
+        create_tables(db, SCHEMA, {}, "refuse")
+    assert str(error.value) == (
+        "the target table is there and holds 2 rows (table t). "
+        'Empty or drop it, or set existing = "replace" to delete its rows, or "match" to keep them'
+    )
+    assert rows(db) == 2
+
+
+def test_match_keeps_the_rows_and_replace_deletes_them(db: psycopg.Connection[Any]) -> None:
+    db.execute("CREATE TABLE t (id int PRIMARY KEY, c text); INSERT INTO t VALUES (1, 'a')")
+    create_tables(db, SCHEMA, {}, "match")
+    assert rows(db) == 1
+    create_tables(db, SCHEMA, {}, "replace")
+    assert rows(db) == 0
+
+
+def test_replace_deletes_children_before_their_parents(db: psycopg.Connection[Any]) -> None:
+    child = Table("k", TABLE.columns, ("id",), foreign_keys=(ForeignKey(("id",), "t", ("id",)),))
+    db.execute("CREATE TABLE t (id int PRIMARY KEY, c text); CREATE TABLE k (id int PRIMARY KEY REFERENCES t, c text)")
+    db.execute("INSERT INTO t VALUES (1); INSERT INTO k VALUES (1)")
+    create_tables(db, Schema((TABLE, child)), {}, "replace")
+    assert rows(db) == 0
+
+
+def test_replace_refuses_where_a_table_outside_refers_to_the_rows(db: psycopg.Connection[Any]) -> None:
+    db.execute("CREATE TABLE t (id int PRIMARY KEY, c text); CREATE TABLE k (id int PRIMARY KEY REFERENCES t)")
+    db.execute("INSERT INTO t VALUES (1); INSERT INTO k VALUES (1)")
+    with pytest.raises(BadInput, match="table that is not replicated"):
+        create_tables(db, SCHEMA, {}, "replace")
+    assert rows(db) == 1
+
+
+@pytest.mark.parametrize(
+    ("ddl", "words"),
+    [
+        ("CREATE TABLE t (id int PRIMARY KEY)", "has no column c"),
+        ("CREATE TABLE t (id int, c text)", "no primary key or unique constraint on id"),
+        ("CREATE TABLE t (id int UNIQUE DEFERRABLE, c text)", "no primary key or unique constraint on id"),
+        ("CREATE TABLE t (id int, c text); CREATE UNIQUE INDEX ON t (id) WHERE c = ''", "no primary key or unique"),
+        ("CREATE TABLE t (id int PRIMARY KEY, c text, must text NOT NULL)", "asks for a value of must"),
+        ("CREATE TABLE t (id int PRIMARY KEY, c money)", "type money is none"),
+        ("CREATE TABLE t (id int PRIMARY KEY, c text[])", "is none"),
+        ("CREATE VIEW t AS SELECT 1 AS id, 'a'::text AS c", "no primary key or unique constraint on id"),
+    ],
+)
+def test_a_table_that_does_not_do_is_refused(db: psycopg.Connection[Any], ddl: str, words: str) -> None:
+    db.execute(ddl.encode())
+    with pytest.raises(BadInput, match=words):
+        create_tables(db, SCHEMA, {}, "match")
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "CREATE TYPE colour AS ENUM ('red'); CREATE TABLE t (id int PRIMARY KEY, c colour)",
+        "CREATE DOMAIN short AS varchar(9) CHECK (value <> ''); CREATE TABLE t (id int PRIMARY KEY, c short)",
+        "CREATE TABLE t (id smallint PRIMARY KEY, c char(3)) PARTITION BY RANGE (id)",
+        "CREATE TABLE t (id numeric(20) UNIQUE NOT NULL, c jsonb)",
+        "CREATE TABLE t (id bigserial PRIMARY KEY, c timestamptz(3))",
+        "CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, c time)",
+    ],
+)
+def test_types_of_other_tools_are_taken(db: psycopg.Connection[Any], ddl: str) -> None:
+    db.execute(ddl.encode())
+    assert create_tables(db, SCHEMA, {}, "refuse") == (set(), [])
+
+
+def test_an_adopted_table_gets_no_foreign_keys_but_its_sequence_goes_on(db: psycopg.Connection[Any]) -> None:
+    own = Table("t", TABLE.columns, ("id",), identity="id", foreign_keys=(ForeignKey(("id",), "t", ("id",)),))
+    db.execute("CREATE TABLE t (id bigserial PRIMARY KEY, c text)")
+    made, _ = create_tables(db, Schema((own,)), {}, "refuse")
+    db.execute("INSERT INTO t VALUES (41)")
+    assert finish(db, Schema((own,)), made) == []
+    assert db.execute("INSERT INTO t DEFAULT VALUES RETURNING id").fetchone() == (42,)
+    assert db.execute("SELECT count(*) FROM pg_constraint WHERE contype = 'f'").fetchone() == (0,)
