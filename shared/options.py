@@ -100,7 +100,6 @@ class Settings(BaseSettings):
     )
 
     chunk_rows: Count = Field(default=20_000, description="rows of a snapshot chunk")
-    copy_connections: Count = Field(default=2, description="connections that copy the snapshot into PostgreSQL at once")
     batch_changes: Count = Field(default=5_000, description="changes applied in one transaction, if groups allow")
     batch_bytes: Count = Field(default=16_000_000, description="bytes of changes applied in one transaction, likewise")
     poll_ms: Count = Field(default=5, description="how often capture looks for commits, in milliseconds")

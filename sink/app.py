@@ -11,7 +11,7 @@ from shared.log.spine import Reader
 from shared.metrics import SinkMetrics
 from shared.program import Context, run_program
 from shared.reports import Report
-from sink.applier import Applier, Standing
+from sink.applier import Applier, Limits, Standing
 from sink.measures import Measures
 from sink.postgres.replica import PostgresReplica
 from sink.session import Session
@@ -47,7 +47,8 @@ def _work(context: Context, measures: Measures) -> None:
         context.logger.info("goes on behind", position=str(ledger.position), seq=ledger.seq)
         report = Report(ledger.incarnation, *ledger.position.parts, ledger.seq, copied=ledger.copied)
         session = Session(log, reader, replica, measures, report)
-        applier = Applier(replica, Standing(ledger.incarnation, ledger.seq, schema), settings.batch_changes, session)
+        limits = Limits(settings.batch_changes, settings.batch_bytes)
+        applier = Applier(replica, Standing(ledger.incarnation, ledger.seq, schema), limits, session)
         session.run(applier, context.stop, context.retrying.well)
 
 

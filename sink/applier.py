@@ -41,6 +41,18 @@ class Observer(Protocol):
         """One or more groups are committed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is held in memory before it is written: changes, and bytes of their payload."""
+
+    changes: int
+    bytes: int
+
+    def reached(self, changes: int, size: int) -> bool:
+        """Whether it is time to write."""
+        return changes >= self.changes or size >= self.bytes
+
+
 @dataclass(slots=True)
 class Standing:
     """Where the replica stands in the history."""
@@ -53,14 +65,16 @@ class Standing:
 class Applier:
     """Applies events in their order; any error leaves it unusable: open the replica anew and read again."""
 
-    def __init__(self, replica: Replica, standing: Standing, batch_changes: int, observer: Observer) -> None:
+    def __init__(self, replica: Replica, standing: Standing, limits: Limits, observer: Observer) -> None:
         self._replica = replica
         self._standing = standing
-        self._limit = batch_changes
+        self._limits = limits
         self._observer = observer
         self._batch = self._new_batch()
         self._batch_end: Frame | None = None
         self._pieces: list[list[Change]] = []
+        self._held = 0  # changes in pieces
+        self._bytes = 0  # payload of all changes that are held
         self._open = False  # a transaction for one large group is under way
         self._changes = self._rows = self._time_ms = 0
         self._began = 0.0
@@ -80,7 +94,7 @@ class Applier:
         self._commit_batch()
 
     def _abandon(self) -> None:
-        self._pieces = []
+        self._pieces, self._held = [], 0
         if self._open:
             self._replica.rollback()
             self._open = False
@@ -93,9 +107,11 @@ class Applier:
             self._write(changes)
         else:
             self._pieces.append(changes)
+            self._held += len(changes)
+            self._bytes += len(frame.piece)
         if frame.header.last:
             self._end_changes(frame)
-        elif not self._open and sum(map(len, self._pieces)) >= self._limit:
+        elif not self._open and self._limits.reached(self._held, self._bytes):
             self._stream_pieces()
 
     def _check_history(self, header: Header) -> None:
@@ -111,13 +127,14 @@ class Applier:
     def _stream_pieces(self) -> None:
         self._commit_batch()
         self._begin()
-        pieces, self._pieces = self._pieces, []
+        pieces, self._pieces, self._held, self._bytes = self._pieces, [], 0, 0
         for changes in pieces:
             self._write(changes)
 
     def _write(self, changes: list[Change]) -> None:
-        for start in range(0, len(changes), self._limit):
-            batch = collapse(self._schema, changes[start : start + self._limit])
+        most = self._limits.changes
+        for start in range(0, len(changes), most):
+            batch = collapse(self._schema, changes[start : start + most])
             self._replica.write_batch(batch)
             self._changes += len(batch)
             self._time_ms = max(self._time_ms, batch.time_ms)
@@ -129,9 +146,9 @@ class Applier:
             return
         for changes in self._pieces:
             self._batch.add(changes)
-        self._pieces = []
+        self._pieces, self._held = [], 0
         self._batch_end = frame
-        if len(self._batch) >= self._limit:
+        if self._limits.reached(len(self._batch), self._bytes):
             self._commit_batch()
 
     def _commit_batch(self) -> None:
@@ -141,7 +158,7 @@ class Applier:
         self._begin()
         self._replica.write_batch(batch)
         self._changes, self._time_ms = len(batch), batch.time_ms
-        self._batch, self._batch_end = self._new_batch(), None
+        self._batch, self._batch_end, self._bytes = self._new_batch(), None, 0
         self._commit(end)
 
     def _take_other(self, frame: Frame) -> None:

@@ -21,7 +21,7 @@ from shared.sqlite.catalog import read_schema
 from shared.sqlite.connection import connect, reading
 from shared.sqlite.installation import install
 from shared.tables import Schema
-from sink.applier import Applied, Applier, Standing
+from sink.applier import Applied, Applier, Limits, Standing
 from sink.postgres.replica import PostgresReplica
 
 STREAM = "test"
@@ -72,7 +72,7 @@ class InProcess:
         ledger, schema = self._open_replica()
         self.reader = Reader(self.log.spine, STREAM, ledger.position)
         standing = Standing(ledger.incarnation, ledger.seq, schema)
-        self.applier = Applier(self.replica, standing, self._batch, self)
+        self.applier = Applier(self.replica, standing, Limits(self._batch, 16_000_000), self)
 
     def _open_replica(self) -> tuple[Ledger, Schema | None]:
         """The server notices a little later that the sink before let go."""
