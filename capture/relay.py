@@ -156,6 +156,11 @@ class Relay:
             self._append("barrier", iter(()), self.progress.seq, {"purpose": "copied"})
             self.flush()
 
+    def publish_alive(self) -> None:
+        """A barrier without a purpose, so that the last group is never older than the log's retention."""
+        self._append("barrier", iter(()), self.progress.seq, {"purpose": "alive"})
+        self.flush()
+
     def publish_changes(self) -> bool:
         """All changes there are, as one group; False when there is none."""
         high = self._source.high()

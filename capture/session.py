@@ -21,6 +21,9 @@ from shared.reports import POSTGRES, Report, read_report
 from shared.steps import reached
 
 _CHUNKS_A_FLUSH = 4
+_PRUNE_SECONDS = 0.2
+_DISCARD_SECONDS = 60.0
+_ALIVE_SECONDS = 8 * 3600.0  # well within any retention: else a quiet stream's last group would expire
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Session:
         self._measures = measures
         self._kept = -1
         self._due = 0.0
+        self._discard_due = time.monotonic() + _DISCARD_SECONDS
+        self._alive = time.monotonic()
 
     def run(self, stop: threading.Event, well: Callable[[], None]) -> None:
         """Work until told to stop; ``well`` hears of every round of house-keeping that went well."""
@@ -92,16 +97,31 @@ class Session:
             self._kept = self._relay.progress.number
         if report.incarnation == self._source.incarnation:
             self._prune(report.seq)
+            self._discard(report.offset, now)
+        if now - self._alive > _ALIVE_SECONDS:
+            self._relay.publish_alive()
+            self._alive = now
         depth, high = self._source.depth()
         self._measures.kept_house(self._relay.progress, report, depth, high)
         self._well()
         self._due = now + self._pace.housekeeping
 
     def _prune(self, seq: int) -> None:
-        pruned = self._source.prune(seq, self._pace.prune_rows) if seq else 0
-        if pruned:
-            reached("pruned")
-            self._measures.pruned(pruned)
+        """Small transactions, for as long as the application does not have to wait for them noticeably."""
+        end = time.monotonic() + _PRUNE_SECONDS
+        pruned = self._pace.prune_rows
+        while seq and pruned == self._pace.prune_rows and time.monotonic() < end:
+            pruned = self._source.prune(seq, self._pace.prune_rows)
+            if pruned:
+                reached("pruned")
+                self._measures.pruned(pruned)
+
+    def _discard(self, applied: int, now: float) -> None:
+        """Let the embedded log forget what is applied and behind the checkpoint; both anchors stay."""
+        if now < self._discard_due:
+            return
+        self._log.spine.discard(min(applied, self._relay.progress.offset))
+        self._discard_due = now + _DISCARD_SECONDS
 
     def _check_report(self, report: Report) -> None:
         """A replica that applied groups of a higher lease proves that this capture was deposed."""
