@@ -26,9 +26,6 @@ from shared.tables import ROWID, Census, Column, Table
 _STEP = 20_000
 _ASKS_UUID = re.compile(r"UUID|GUID")
 _LIKE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T]|$)")
-_UNUSUAL = {"INTEGER": "{c} IS NOT ({c} | 0)", "REAL": "{c} >= ''", "TEXT": "{c} >= x''"}
-"""True for what is not usual under an affinity, in the quickest words: NULL < numbers < texts < BLOBs."""
-
 _UNUSUAL = {
     "INTEGER": "{c} >= '' OR {c} <> CAST({c} AS INTEGER)",
     "REAL": "{c} >= ''",
