@@ -35,6 +35,7 @@ class Source(Protocol):
 
     schema: Schema
     incarnation: str
+    copied: bool  # from then on the order of rowids does not matter
 
     def take_lease(self) -> int:
         """Raise the lease in the source and return it: whoever held it before must stop."""
@@ -155,6 +156,7 @@ class Relay:
         if not self.progress.copied:
             self._append("barrier", iter(()), self.progress.seq, {"purpose": "copied"})
             self.flush()
+        self._source.copied = True
 
     def publish_alive(self) -> None:
         """A barrier without a purpose, so that the last group is never older than the log's retention."""

@@ -96,7 +96,7 @@ class Session:
             self._relay.checkpoint()
             self._kept = self._relay.progress.number
         if report.incarnation == self._source.incarnation:
-            self._prune(report.seq)
+            self._prune(max(0, report.seq - 1))  # the last one published tells a restored file
             self._discard(report.offset, now)
         if now - self._alive > _ALIVE_SECONDS:
             self._relay.publish_alive()
@@ -110,7 +110,7 @@ class Session:
         """Small transactions, for as long as the application does not have to wait for them noticeably."""
         end = time.monotonic() + _PRUNE_SECONDS
         pruned = self._pace.prune_rows
-        while seq and pruned == self._pace.prune_rows and time.monotonic() < end:
+        while pruned == self._pace.prune_rows and time.monotonic() < end:
             pruned = self._source.prune(seq, self._pace.prune_rows)
             if pruned:
                 reached("pruned")

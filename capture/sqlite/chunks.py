@@ -15,6 +15,7 @@ import msgspec
 
 from shared import wire
 from shared.sqlite.connection import decoding, quote
+from shared.sqlite.terms import key_collations
 from shared.tables import ROWID, Table
 
 CHUNK_BYTES = 8_000_000
@@ -39,7 +40,7 @@ class TableReader:
     def __init__(self, table: Table) -> None:
         self._table = table
         by_rowid = bool(table.rowid_name)
-        order = [table.rowid_name] if by_rowid else [quote(name) for name in table.key]
+        order = [table.rowid_name] if by_rowid else _key_terms(table)
         columns = [table.rowid_name if c.name == ROWID else quote(c.name) for c in table.columns]
         self._places = self._cursor_places(by_rowid=by_rowid)
         self._extra = not self._places
@@ -90,6 +91,14 @@ class TableReader:
     def _cursor(self, last: Sequence[Any]) -> str:
         key = [last[place] for place in self._places] if self._places else [last[-1]]
         return msgspec.msgpack.encode(key).hex()
+
+
+def _key_terms(table: Table) -> list[str]:
+    """The key's columns, compared as the key's index compares them."""
+    own = {column.name: column.collation for column in table.columns}
+    kept = key_collations(table)
+    collate = {name: "" if kept.get(name, own[name]) == own[name] else f" COLLATE {kept[name]}" for name in table.key}
+    return [quote(name) + collate[name] for name in table.key]
 
 
 def estimate_rows(db: sqlite3.Connection, table: Table) -> int:

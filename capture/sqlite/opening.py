@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from capture.sqlite.source import RECOPY, SqliteSource
+from capture.progress import decode_progress
+from capture.sqlite.source import RECOPY, VACUUMED, SqliteSource, renumbered
 from shared.errors import BadInput, SchemaChanged
 from shared.logs import Logger
 from shared.settings import Settings
-from shared.sqlite.catalog import fingerprint, null_keys, read_schema
+from shared.sqlite.catalog import fingerprint, null_keys, read_schema, schema_version
 from shared.sqlite.connection import connect, reading, translated, writing
 from shared.sqlite.installation import check_installed, install
 from shared.sqlite.state import read_state, write_state
@@ -33,6 +34,7 @@ def open_source(settings: Settings, logger: Logger) -> Iterator[SqliteSource]:
         with writing(db):
             if "fingerprint" not in read_state(db):
                 write_state(db, fingerprint=fingerprint(db), tables=_names(schema))
+            write_state(db, schema_version=str(schema_version(db)))
         if installed.first:
             logger.info("capture installed", tables=len(schema.tables), incarnation=installed.incarnation)
         yield SqliteSource(db, path, schema, settings.chunk_rows)
@@ -50,6 +52,10 @@ def _check_whole(db: sqlite3.Connection, schema: Schema, path: Path) -> None:
         wrong = check_installed(db, schema)
         if state.get("fingerprint", fingerprint(db)) != fingerprint(db):
             wrong.append("the schema is another one than when capture was installed")
+        loose = renumbered(schema, copied=decode_progress(state.get("checkpoint")).copied)
+        moved = state.get("schema_version", "") not in ("", str(schema_version(db)))
+    if moved and loose and not wrong:
+        raise SchemaChanged(VACUUMED, where=f"table {', '.join(loose)}", remedy=RECOPY)
     if wrong:
         what = f"a migration changed the source while capture was away: {'; '.join(wrong[:3])}"
         raise SchemaChanged(what, where=str(path), remedy=RECOPY)

@@ -25,10 +25,18 @@ from shared.sqlite.installation import check_installed
 from shared.sqlite.state import read_state, write_state
 from shared.tables import Schema
 
-RECOPY = "Copy again, for changes may be missing: `switchback uninstall`, empty the target, `switchback run`"
+RECOPY = "Copy again, for changes may be missing: `switchback uninstall --all`, empty the target, `switchback run`"
 _ROW = "SELECT * FROM _switchback_log WHERE seq = ?"
 _SPAN = "SELECT (SELECT min(seq) FROM _switchback_log), (SELECT max(seq) FROM _switchback_log)"
 _PAGE = 5_000
+
+VACUUMED = "the source was vacuumed, which renumbers rows that are known by their rowid alone"
+
+
+def renumbered(schema: Schema, *, copied: bool) -> list[str]:
+    """The tables to which a VACUUM does harm: those without a key, and those being copied in the order of rowids."""
+    copying = [table for table in schema.tables if not copied and table.rowid_name and table.identity is None]
+    return [table.name for table in schema.tables if table.key_kind == "rowid" or table in copying]
 
 
 class SqliteSource:
@@ -47,6 +55,7 @@ class SqliteSource:
             state = read_state(db)
             self.incarnation = state["incarnation"]
             self.progress = decode_progress(state.get("checkpoint"))
+            self.copied = self.progress.copied
             self._version = schema_version(db)
             self._fingerprint = fingerprint(db)
 
@@ -95,7 +104,7 @@ class SqliteSource:
         """Write the checkpoint under the lease."""
         with self._translated(), writing(self._db):
             self._check_lease()
-            write_state(self._db, checkpoint=encode_progress(progress))
+            write_state(self._db, checkpoint=encode_progress(progress), schema_version=str(self._version))
 
     def prune(self, upto: int, limit: int) -> int:
         """Delete changes up to that seq, at most ``limit``; returns how many went."""
@@ -147,10 +156,9 @@ class SqliteSource:
         if wrong:
             what = f"a migration changed the source: {'; '.join(wrong[:3])}"
             raise SchemaChanged(what, where=str(self._path), remedy=RECOPY)
-        loose = [table.name for table in self.schema.tables if table.key_kind == "rowid"]
+        loose = renumbered(self.schema, copied=self.copied)
         if loose and fingerprint(self._db) == self._fingerprint:
-            what = "the source was vacuumed, which renumbers the rows of tables without a key"
-            raise SchemaChanged(what, where=f"table {', '.join(loose)}", remedy=RECOPY)
+            raise SchemaChanged(VACUUMED, where=f"table {', '.join(loose)}", remedy=RECOPY)
         if fingerprint(self._db) != self._fingerprint:
             what = "a migration changed the source's schema"
             raise SchemaChanged(what, where=str(self._path), remedy=RECOPY)

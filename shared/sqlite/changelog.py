@@ -27,7 +27,7 @@ _PAGE = "SELECT * FROM _switchback_log WHERE seq > ? AND seq <= ? ORDER BY seq L
 _SPAN = "SELECT (SELECT min(seq) FROM _switchback_log), (SELECT max(seq) FROM _switchback_log)"
 _OWN_COLUMNS = 4
 
-_RECOPY = "Take a new copy: `switchback uninstall`, empty the target, `switchback run`"
+_RECOPY = "Take a new copy: `switchback uninstall --all`, empty the target, `switchback run`"
 
 
 def high(db: sqlite3.Connection) -> int:
