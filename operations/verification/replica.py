@@ -122,14 +122,14 @@ class _Selects:
 
     def __init__(self, view: View) -> None:
         table = view.table
-        self._key = [sql.Identifier("r", name) for name in table.key]
+        self._key = [_column(name) for name in table.key]
         kinds = [kind.replace("%", "%%") for kind in view.key_types]
         self._casts = [sql.SQL("%s::" + kind) for kind in kinds]
         self._arrays = [sql.SQL("%s::" + kind + "[]") for kind in kinds]
         self._select = sql.SQL("SELECT {} FROM {} AS r").format(
-            sql.SQL(", ").join(sql.Identifier("r", name) for name in table.names), sql.Identifier(table.name)
+            sql.SQL(", ").join(map(_column, table.names)), sql.Identifier(_said(table.name))
         )
-        self._table = sql.Identifier(table.name)
+        self._table = sql.Identifier(_said(table.name))
 
     def range(self, *, lower: bool, upper: bool) -> sql.Composed:
         signs = [">"] * lower + ["<="] * upper
@@ -157,6 +157,15 @@ class _Selects:
     @property
     def _tail(self) -> sql.Composed:
         return sql.SQL(" ORDER BY {} LIMIT %s").format(sql.SQL(", ").join(self._key))
+
+
+def _said(name: str) -> str:
+    """A name as it is written where parameters follow."""
+    return name.replace("%", "%%")
+
+
+def _column(name: str) -> sql.Identifier:
+    return sql.Identifier("r", _said(name))
 
 
 def _row(terms: Sequence[sql.Composable]) -> sql.Composed:
