@@ -46,5 +46,8 @@ class Measures:
         if offset + 1 >= end:
             metrics.lag_seconds.labels("applied").set(0)
         for way, count in fallbacks.items():
-            metrics.fallbacks.labels(way).inc(count - self._fallbacks.get(way, 0))
+            before = self._fallbacks.get(way, 0)
+            metrics.fallbacks.labels(way).inc(
+                count - before if count >= before else count
+            )  # a new connection counts anew
             self._fallbacks[way] = count

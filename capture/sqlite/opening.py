@@ -46,12 +46,10 @@ def _check_whole(db: sqlite3.Connection, schema: Schema, path: Path) -> None:
         state = read_state(db)
         if not state:
             return
-        if state.get("tables", _names(schema)) != _names(schema):
-            what = "other tables are chosen than those that this stream was begun with"
-            raise BadInput(what, where=state["tables"], remedy=f"Choose the same, or: {RECOPY}")
         wrong = check_installed(db, schema)
         if state.get("fingerprint", fingerprint(db)) != fingerprint(db):
             wrong.append("the schema is another one than when capture was installed")
+        others = state.get("tables", _names(schema)) != _names(schema)
         loose = renumbered(schema, copied=decode_progress(state.get("checkpoint")).copied)
         moved = state.get("schema_version", "") not in ("", str(schema_version(db)))
     if moved and loose and not wrong:
@@ -59,6 +57,9 @@ def _check_whole(db: sqlite3.Connection, schema: Schema, path: Path) -> None:
     if wrong:
         what = f"a migration changed the source while capture was away: {'; '.join(wrong[:3])}"
         raise SchemaChanged(what, where=str(path), remedy=RECOPY)
+    if others:
+        what = "other tables are chosen than those that this stream was begun with"
+        raise BadInput(what, where=state["tables"], remedy=f"Choose the same, or: {RECOPY}")
 
 
 def _names(schema: Schema) -> str:
