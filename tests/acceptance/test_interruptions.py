@@ -1,6 +1,6 @@
 """What happens around the daemons while an application writes: servers go, rivals come, files change.
 
-Each test ends the same way: every acknowledged write is in PostgreSQL once, or the stream stands still with a clear line.
+Each test ends the same way: every acknowledged write is in PostgreSQL once, or the stream stands still and says why.
 """
 
 from __future__ import annotations
