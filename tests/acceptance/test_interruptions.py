@@ -9,7 +9,7 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from os import kill
 from pathlib import Path
@@ -27,16 +27,27 @@ STOPPED = 3
 BAD_INPUT = 2
 
 
+Begin = Callable[..., Migration]
+
+
 @pytest.fixture
-def migration(tmp_path: Path, postgres_dsn: str) -> Iterator[Migration]:
-    migration = make_migration(tmp_path, postgres_dsn)
-    yield migration
-    migration.kill()
+def begin(tmp_path: Path) -> Iterator[Begin]:
+    """Make migrations that are killed at the end, however the test ends."""
+    made: list[Migration] = []
+
+    def make(dsn: str, log: str = "", *, wal: bool = True, **settings: str) -> Migration:
+        source = make_database(tmp_path / "app.db", bulk=3_000, wal=wal)
+        made.append(Migration(source, dsn, log, **{"chunk_rows": "200", "prune_seconds": "0.2", **settings}))
+        return made[-1]
+
+    yield make
+    for migration in made:
+        migration.kill()
 
 
-def make_migration(folder: Path, dsn: str, log: str = "", **settings: str) -> Migration:
-    source = make_database(folder / "app.db", bulk=3_000)
-    return Migration(source, dsn, log, **{"chunk_rows": "200", "prune_seconds": "0.2", **settings})
+@pytest.fixture
+def migration(begin: Begin, postgres_dsn: str) -> Migration:
+    return begin(postgres_dsn)
 
 
 def assert_all_there(migration: Migration, traffic: Traffic) -> None:
@@ -56,8 +67,8 @@ def ended(daemon: Daemon, code: int, *words: str) -> None:
     assert "Traceback" not in daemon.output
 
 
-def test_postgresql_is_restarted_in_the_middle(tmp_path: Path, own_postgres: EmbeddedPostgres) -> None:
-    migration = make_migration(tmp_path, own_postgres.dsn)
+def test_postgresql_is_restarted_in_the_middle(begin: Begin, own_postgres: EmbeddedPostgres) -> None:
+    migration = begin(own_postgres.dsn)
     with Traffic(migration.source, rate=50) as traffic:
         migration.start()
         migration.wait_in_step()
@@ -67,13 +78,12 @@ def test_postgresql_is_restarted_in_the_middle(tmp_path: Path, own_postgres: Emb
             own_postgres.start()
             time.sleep(0.5)
         assert_all_there(migration, traffic)
-    migration.kill()
 
 
 def test_the_broker_is_away_at_the_start_and_in_the_middle(
-    tmp_path: Path, postgres_dsn: str, own_kafka: Broker
+    begin: Begin, tmp_path: Path, postgres_dsn: str, own_kafka: Broker
 ) -> None:
-    migration = make_migration(tmp_path, postgres_dsn, f"kafka://{own_kafka.bootstrap}", stream=f"away-{tmp_path.name}")
+    migration = begin(postgres_dsn, f"kafka://{own_kafka.bootstrap}", stream=f"away-{tmp_path.name}")
     own_kafka.stop()
     with Traffic(migration.source, rate=50) as traffic:
         migration.start()
@@ -84,7 +94,6 @@ def test_the_broker_is_away_at_the_start_and_in_the_middle(
         time.sleep(1)
         own_kafka.start()
         assert_all_there(migration, traffic)
-    migration.kill()
 
 
 def test_a_second_capture_is_refused_on_the_same_machine(migration: Migration) -> None:
@@ -179,8 +188,8 @@ def test_a_migration_of_the_application_stops_it(migration: Migration, ddl: str,
     ended(migration.capture, STOPPED, "migration", "opy again")
 
 
-def test_a_lock_that_is_held_for_long_is_waited_for(tmp_path: Path, postgres_dsn: str) -> None:
-    migration = make_migration(tmp_path, postgres_dsn, busy_seconds="0.3")
+def test_a_lock_that_is_held_for_long_is_waited_for(begin: Begin, postgres_dsn: str) -> None:
+    migration = begin(postgres_dsn, busy_seconds="0.3")
     with closing(sqlite3.connect(migration.source, isolation_level=None)) as db:
         db.execute("BEGIN EXCLUSIVE")
         migration.start()
@@ -188,7 +197,6 @@ def test_a_lock_that_is_held_for_long_is_waited_for(tmp_path: Path, postgres_dsn
         db.execute("ROLLBACK")
     migration.wait_in_step()
     assert_equal(migration.source, migration.dsn, *TABLES)
-    migration.kill()
 
 
 def test_a_target_that_is_not_empty_is_refused(migration: Migration) -> None:
@@ -199,12 +207,10 @@ def test_a_target_that_is_not_empty_is_refused(migration: Migration) -> None:
     ended(migration.sink, BAD_INPUT, "account", "existing")
 
 
-def test_a_rollback_journal_is_served_too(tmp_path: Path, postgres_dsn: str) -> None:
-    source = make_database(tmp_path / "app.db", bulk=3_000, wal=False)
-    migration = Migration(source, postgres_dsn, chunk_rows="200")
-    with Traffic(source, rate=50) as traffic:
+def test_a_rollback_journal_is_served_too(begin: Begin, postgres_dsn: str) -> None:
+    migration = begin(postgres_dsn, wal=False)
+    with Traffic(migration.source, rate=50) as traffic:
         migration.start()
         migration.wait_in_step()
         assert_all_there(migration, traffic)
     assert not traffic.trouble
-    migration.kill()
