@@ -44,9 +44,10 @@ def _waits(migration: Migration, seconds: float) -> list[float]:
     commits = migration.source.with_name("commits.json")
     options = {"seconds": seconds, "rate": RATE, "size": 1, "inserts": 1, "commits": commits}
     application = writer.start(migration.source, data.TABLE, **options)
-    seen = _watch(migration.dsn, application, int(seconds * RATE))
+    last = int(seconds * RATE)  # the application may come to one more
+    seen = _watch(migration.dsn, application, last)
     writer.result(application)
-    return _join(commits, seen)
+    return _join(commits, seen, last)
 
 
 def _watch(dsn: str, application: Program, last: int) -> list[tuple[int, float]]:
@@ -65,9 +66,9 @@ def _watch(dsn: str, application: Program, last: int) -> list[tuple[int, float]]
     return seen[1:]
 
 
-def _join(commits: Path, seen: list[tuple[int, float]]) -> list[float]:
+def _join(commits: Path, seen: list[tuple[int, float]], wanted: int) -> list[float]:
     """Marker n was the n-th commit; the first sight of n or of any later one is its sight."""
-    times = json.loads(commits.read_text())[1:]
+    times = json.loads(commits.read_text())[1 : wanted + 1]
     waits, number = list[float](), 0
     for last, when in seen:
         waits += [(when - committed) * 1000 for committed in times[number:last]]
