@@ -45,6 +45,9 @@ def connect(dsn: str, *, application_name: str) -> psycopg.Connection[Any]:
     except psycopg.ProgrammingError:  # an option that libpq does not know, or a value that it cannot read
         what = "the target's connection string has an option that is unknown or cannot be read"
         raise BadInput(what, where=where, remedy="Write postgresql://user@host:5432/database") from None
+    except UnicodeError:  # Python looks names up, and refuses some before asking anybody
+        what = "the target's host name cannot be one"
+        raise BadInput(what, where=where, remedy="Write postgresql://user@host:5432/database") from None
     try:
         _settle(db)
     except psycopg.Error as error:

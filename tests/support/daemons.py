@@ -73,6 +73,22 @@ class Daemon:
             self._process.send_signal(signal.SIGTERM)
         return self.wait()
 
+    def signal(self, number: int) -> None:
+        """Send a signal, such as SIGSTOP."""
+        assert self._process
+        self._process.send_signal(number)
+
+    def assert_ended(self, code: int, *words: str) -> None:
+        """It ended by itself; its last line, and no traceback, says why."""
+        assert self.wait() == code, self.output[-2000:]
+        last = self.output.strip().splitlines()[-1]
+        assert all(word in last for word in words), last
+        assert "Traceback" not in self.output
+
+    def says(self, *words: str) -> list[str]:
+        """The lines with all of these words."""
+        return [line for line in self.output.splitlines() if all(word in line for word in words)]
+
     @property
     def output(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
@@ -81,7 +97,7 @@ class Daemon:
 class Migration:
     """A source, a log, a target, and the daemons between them."""
 
-    def __init__(self, source: Path, dsn: str, log: str = "", **settings: str) -> None:
+    def __init__(self, source: Path, dsn: str, log: str = "", *, folder: Path | None = None, **settings: str) -> None:
         self.source, self.dsn = source, dsn
         self.stream = settings.get("stream", source.stem)
         common = {
@@ -94,8 +110,8 @@ class Migration:
             **settings,
         }
         self.settings = common
-        self.capture = Daemon("capture", common, source.parent)
-        self.sink = Daemon("sink", common, source.parent)
+        self.capture = Daemon("capture", common, folder or source.parent)
+        self.sink = Daemon("sink", common, folder or source.parent)
 
     def start(self) -> None:
         self.capture.start()
