@@ -37,7 +37,9 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
 
     def make(dsn: str, log: str = "", *, wal: bool = True, **settings: str) -> Migration:
         source = make_database(tmp_path / "app.db", bulk=3_000, wal=wal)
-        made.append(Migration(source, dsn, log, **{"chunk_rows": "200", "prune_seconds": "0.2", **settings}))
+        made.append(
+            Migration(source, dsn, log, folder=None, **{"chunk_rows": "200", "prune_seconds": "0.2", **settings})
+        )
         return made[-1]
 
     yield make
