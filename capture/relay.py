@@ -87,14 +87,21 @@ class Relay:
         self.lease = 0
 
     def claim(self) -> None:
-        """Take the lease and learn from the spine what was published; SourceRestored where it does not fit."""
+        """Take the lease and learn from the spine what was published; SourceRestored where it does not fit.
+
+        An older copy of the source is found out before it claims: else the newer one could not claim that lease.
+        """
         self.lease = self._source.take_lease()
+        self._check_fits(fold(self.progress, self._writer.peek(self.progress.position)))
         headers = self._claim()
         self.progress = fold(self.progress, headers).at(self._writer.anchor)
         reached("claimed")
-        high, seq = self._source.high(), self.progress.seq
+        self._check_fits(self.progress)
+
+    def _check_fits(self, progress: Progress) -> None:
+        high, seq = self._source.high(), progress.seq
         check = self._source.check_of(seq) if seq else None
-        if high < seq or (check is not None and self.progress.check not in (0, check)):
+        if high < seq or (check is not None and progress.check not in (0, check)):
             what = f"the source goes up to change {high}, the log to {seq}, and they do not fit together"
             raise SourceRestored(what, remedy=_OLDER)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from shared.errors import LeaseLost, Stop
 from shared.groups import Abandoned, Event, Frame, Header, Kind, Position
+from shared.log.acceptance import Judgement
 from shared.log.contract import Record, RecordStore
 from shared.log.headers import to_headers
 from shared.log.scanning import Judged, check_anchor, judge_record, scan
@@ -51,6 +52,13 @@ class Writer:
             raise Stop(message)
         return self._position
 
+    def peek(self, after: Position) -> list[Header]:
+        """The headers of the groups behind ``after`` that count by now; claims nothing, so it may be asked in doubt."""
+        state = check_anchor(self._store, self._stream, after)
+        end = self._store.bounds()[1]
+        judged = scan(self._store, self._stream, after.offset + 1, state, until=end - 1)
+        return [header for _, header, judgement in judged if header and _ends_group(header, judgement)]
+
     def claim(self, lease: int, after: Position) -> list[Header]:
         """Claim that lease; return the headers of the groups that count behind ``after``, which must be there.
 
@@ -64,7 +72,7 @@ class Writer:
         groups: list[Header] = []
         for record, header, judgement in scan(self._store, self._stream, after.offset + 1, state, until=offset):
             state = judgement.state
-            if header and not judgement.void and header.last and header.kind != "claim":
+            if header and _ends_group(header, judgement):
                 groups.append(header)
                 last = Position(header.lease, header.number, record.offset)
         if state.writer != self._name:
@@ -148,6 +156,10 @@ class Reader:
             piece = b"".join(self._parts) if len(self._parts) > 1 else self._parts[0]
             self._parts = []
             yield Frame(header, Position(header.lease, header.number, record.offset), piece)
+
+
+def _ends_group(header: Header, judgement: Judgement) -> bool:
+    return not judgement.void and header.last and header.kind != "claim"
 
 
 def _room(header: Header) -> int:

@@ -18,6 +18,7 @@ from shared.log.kafka.errors import BROKEN, translated
 
 _PENDING_BYTES = 8_000_000
 _CLOSE_SECONDS = 2.0
+_REMEDY = "The topic was truncated or recreated: start a new stream, or empty the target and copy again"
 
 
 class KafkaStore:
@@ -122,7 +123,8 @@ class KafkaStore:
         """The client waits for a broker that is away, or for a topic that is gone, without a word: ask."""
         end = self.bounds()[1]
         if offset > end:
-            raise SpineBroken(f"the topic ends at offset {end - 1}, before {offset}", where=self._where)
+            what = f"the topic ends at offset {end - 1}, before {offset}"
+            raise SpineBroken(what, where=self._where, remedy=_REMEDY)
 
     def bounds(self) -> tuple[int, int]:
         """The first offset kept and the next one."""
@@ -143,7 +145,7 @@ class KafkaStore:
                 except BROKEN as error:
                     first, end = self.bounds()
                     what = f"the topic holds offsets {first} to {end - 1}, and not what follows {offset - 1}"
-                    raise SpineBroken(what, where=self._where) from error
+                    raise SpineBroken(what, where=self._where, remedy=_REMEDY) from error
         except BaseException:
             self._abandon_consumer()
             raise
