@@ -1,0 +1,75 @@
+"""Reading and writing the control stream: append, read back, and know whether it counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from shared.control.fold import State, judge
+from shared.control.records import Record, decode_record, encode_record
+from shared.errors import Retry
+from shared.log.contract import Record as LogRecord
+from shared.log.contract import RecordStore, StoredRecord
+
+_MARK = "switchback-control"  # a header: other people's records in the topic are passed over
+_READ_BACK_SECONDS = 15.0
+_FETCH_SECONDS = 0.05  # how soon a wait looks at its clock, and at a signal to stop
+
+
+def _never() -> bool:
+    return False
+
+
+class Channel:
+    """One program's view of the control stream; one thread at a time."""
+
+    def __init__(self, store: RecordStore) -> None:
+        self._store = store
+        self._offset = 0
+        self.state = State()
+
+    def open(self) -> State:
+        """Read all that is there by now."""
+        self._read_to(self._store.bounds()[1] - 1)
+        return self.state
+
+    def look(self, timeout: float = 0.0) -> State:
+        """Take in what came; waits up to ``timeout`` seconds for something."""
+        for stored in self._store.fetch(self._offset, timeout):
+            self._take(stored)
+        return self.state
+
+    def say(self, record: Record) -> str:
+        """Append a record and read the stream up to it; returns why it is void, "" where it counts.
+
+        After Retry it is not known whether the record is in the stream: open the log anew and look.
+        """
+        self._store.send(LogRecord(((_MARK, b""),), encode_record(record)))
+        return self._read_to(self._store.flush())
+
+    def wait(self, until: Callable[[State], bool], deadline: float, stopped: Callable[[], bool] = _never) -> bool:
+        """Look until the state is as wished; False when the deadline (time.monotonic) passes or it is told to stop."""
+        while not until(self.state):
+            left = deadline - time.monotonic()
+            if left <= 0 or stopped():
+                return False
+            self.look(min(left, _FETCH_SECONDS))
+        return True
+
+    def _take(self, stored: StoredRecord) -> str:
+        self._offset = stored.offset + 1
+        if (_MARK, b"") not in stored.headers:
+            return "somebody else's record"
+        self.state, void = judge(self.state, decode_record(stored.value))
+        return void
+
+    def _read_to(self, offset: int) -> str:
+        """Read up to and with the record at that offset; returns why it is void."""
+        void, deadline = "", time.monotonic() + _READ_BACK_SECONDS
+        while self._offset <= offset:
+            for stored in self._store.fetch(self._offset, _FETCH_SECONDS):
+                found = self._take(stored)
+                void = found if stored.offset == offset else void
+            if self._offset <= offset and time.monotonic() > deadline:
+                raise Retry("the control stream does not bring what was written to it", where="control stream")
+        return void
