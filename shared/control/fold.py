@@ -81,6 +81,7 @@ class Flip(Struct, frozen=True):
     opened: bool
     reason: str = ""
     ended_ms: int = 0
+    fence_ms: int = 0  # of a rehearsal
 
 
 class State(Struct, frozen=True):
@@ -97,6 +98,11 @@ class State(Struct, frozen=True):
     def primary(self) -> str:
         """The database that takes the writes in this epoch, by the words of the reports."""
         return side_of(self.epoch)
+
+    @property
+    def replica(self) -> str:
+        """The other one."""
+        return side_of(self.epoch + 1)
 
 
 def side_of(epoch: int) -> str:
@@ -192,5 +198,5 @@ def _abort(state: State, attempt: Attempt, record: Aborted) -> Judged:
 def _let_go(state: State, attempt: Attempt, record: LetGo) -> Judged:
     if not attempt.aborted:
         return Judged(state, "the attempt was not aborted")
-    flip = Flip(attempt, opened=False, reason=attempt.aborted.reason, ended_ms=record.at_ms)
+    flip = Flip(attempt, opened=False, reason=attempt.aborted.reason, ended_ms=record.at_ms, fence_ms=record.fence_ms)
     return Judged(replace(state, attempt=None, last=flip))

@@ -46,11 +46,16 @@ class Asked(Step, frozen=True, kw_only=True):
 
 
 class Held(Step, frozen=True, kw_only=True):
-    """Capture holds the primary's writers; the barrier of the log stands at (lease, number, offset)."""
+    """Capture holds the primary's writers; the barrier of the log stands at (lease, number, offset).
 
+    ``sequences`` are the last numbers given out, by table; ``since_ms`` is when the hold began.
+    """
+
+    since_ms: int = 0
     lease: int
     number: int
     offset: int
+    sequences: dict[str, int] = {}
 
     @property
     def position(self) -> Position:
@@ -91,7 +96,12 @@ class Aborted(Step, frozen=True, kw_only=True):
 
 
 class LetGo(Step, frozen=True, kw_only=True):
-    """The primary takes writes again, as before the attempt."""
+    """The primary takes writes again, as before the attempt.
+
+    ``fence_ms`` is what putting the fence up took in a rehearsal, and what taking over takes besides.
+    """
+
+    fence_ms: int = 0
 
 
 class Announced(Entry, frozen=True, kw_only=True):
