@@ -9,15 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 from operations.verification.comparing import Key
+from operations.verification.history import open_history
 from operations.verification.record import Place
 from shared import wire
 from shared.errors import BadInput, Retry, SpineBroken
 from shared.groups import Frame
 from shared.log.contract import LogBackend
-from shared.log.opening import open_log_of
 from shared.log.spine import Reader
 from shared.settings import Settings
 from shared.tables import Schema
@@ -35,16 +34,8 @@ def changed_keys(settings: Settings, schema: Schema, since: Place, upto: Place) 
     """
     if upto.number <= since.number:
         return
-    _check_exists(settings.log)
-    with closing(open_log_of(settings)) as log:
+    with closing(open_history(settings)) as log:
         yield from _collect(_groups(log, settings.stream, since, upto), schema)
-
-
-def _check_exists(log_url: str) -> None:
-    """Opening an embedded log makes the file; none is to be made here."""
-    path = Path(log_url.removeprefix("embedded:"))
-    if log_url.startswith("embedded:") and not path.exists():
-        raise BadInput("there is no log", where=log_url, remedy="See --log and --state-dir")
 
 
 def _groups(log: LogBackend, stream: str, since: Place, upto: Place) -> Iterator[Frame]:

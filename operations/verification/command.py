@@ -15,10 +15,16 @@ from rich.console import Console
 
 from operations.verification.display import Bars, Silence, show_report
 from operations.verification.findings import Finding
-from operations.verification.session import PATIENCE_SECONDS, open_session
+from operations.verification.session import PATIENCE_SECONDS, Session, open_session
 from operations.verification.verify import Progress, Report, verify_all, verify_changed, verify_tables
 from shared.errors import BadInput, Stop, SwitchbackError
 from shared.settings import Settings
+
+_NO_REPAIR = "--repair sends rows from SQLite to PostgreSQL, but PostgreSQL is the primary now"
+_REPAIR_BY_HAND = (
+    "Verify without it, then touch the rows in PostgreSQL: UPDATE one column to itself, and the log brings the row;"
+    " for a row that only SQLite has, INSERT its key and DELETE it"
+)
 
 
 def verify_command(  # noqa: PLR0913  (what the operator may ask for)
@@ -50,6 +56,7 @@ def _verify(  # noqa: PLR0913  (as above)
 ) -> Report:
     try:
         with open_session(settings, tables, patience) as session:
+            _check_repair(session, repair=repair)
             if changed:
                 return verify_changed(session, progress, repair=repair)
             if session.whole:
@@ -59,6 +66,11 @@ def _verify(  # noqa: PLR0913  (as above)
         raise
     except SwitchbackError as error:  # its exit code 1 would say that something differs
         raise Stop(f"nothing is known: {error.what}", where=error.where, remedy=error.remedy) from error
+
+
+def _check_repair(session: Session, *, repair: bool) -> None:
+    if repair and session.primary == "postgres":
+        raise BadInput(_NO_REPAIR, remedy=_REPAIR_BY_HAND)
 
 
 def _plain(report: Report) -> dict[str, object]:

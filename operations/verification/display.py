@@ -11,6 +11,7 @@ from rich.text import Text
 
 from operations.screen import grid
 from operations.verification.findings import Finding
+from operations.verification.judging import Primary
 from operations.verification.verify import Report
 from operations.wording import count, duration
 from shared.redaction import redact
@@ -67,7 +68,7 @@ def show_report(console: Console, report: Report, *, repair: bool) -> None:
         console.print(table)
         console.print()
     if report.findings:
-        _show_findings(console, report.findings)
+        _show_findings(console, report.findings, report.primary)
     console.print(
         Text(redact(verdict(report, repair=repair)), style="green" if report.equal else "red"), soft_wrap=True
     )
@@ -87,7 +88,7 @@ def verdict(report: Report, *, repair: bool = False) -> str:
     put_right = f"; sent again and equal now: {_many(repaired, 'row')}" if repaired else ""
     if report.equal:
         return f"EQUAL: {where} {speed}{put_right}"
-    hint = "" if repair else "; `switchback verify --repair` sends them again"
+    hint = "" if repair or report.primary == "postgres" else "; `switchback verify --repair` sends them again"
     return f"DIFFERENT: {_many(report.wrong_rows, 'row')}; compared {where} {speed}{put_right}{hint}"
 
 
@@ -95,8 +96,10 @@ def _many(number: int, thing: str) -> str:
     return f"{count(number)} {thing}" if number == 1 else f"{count(number)} {thing}s"
 
 
-def _show_findings(console: Console, findings: list[Finding]) -> None:
-    table = grid("what", "table", "key", "column", "SQLite", "PostgreSQL")
+def _show_findings(console: Console, findings: list[Finding], primary: Primary) -> None:
+    """The primary's values stand before the replica's."""
+    names = ("SQLite", "PostgreSQL") if primary == "sqlite" else ("PostgreSQL", "SQLite")
+    table = grid("what", "table", "key", "column", *names)
     for finding in findings[:_SHOWN]:
         sides = ("there", "missing") if finding.kind == "missing" else ("missing", "there")
         if finding.kind == "differs":

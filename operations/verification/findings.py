@@ -30,9 +30,9 @@ class Foreign:
 class Finding(Struct, frozen=True):
     """One difference.
 
-    ``missing`` is a row that PostgreSQL lacks, ``extra`` one that only PostgreSQL has, ``differs`` a
-    column whose two values are not the same, ``unsettled`` a row that kept changing while it was
-    looked at.  ``keys`` are the key's values themselves (none where SQLite
+    ``missing`` is a row that the replica lacks, ``extra`` one that only the replica has, ``differs`` a
+    column whose two values are not the same (``source`` is the primary's), ``unsettled`` a row that kept
+    changing while it was looked at.  ``keys`` are the key's values themselves (none where SQLite
     cannot hold them), ``key`` shows them.
     """
 
@@ -90,12 +90,12 @@ def _name(finding: Finding) -> object:
 
 
 def missing(table: str, key: Sequence[Any], reason: str = "") -> list[Finding]:
-    """PostgreSQL lacks the row."""
+    """The replica lacks the row."""
     return [Finding("missing", table, show_key(key), _plain(key), reason=reason)]
 
 
 def extra(table: str, key: Sequence[Any], reason: str = "") -> list[Finding]:
-    """Only PostgreSQL has the row."""
+    """Only the replica has the row."""
     return [Finding("extra", table, show_key(key), _plain(key), reason=reason)]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from psycopg.abc import Buffer
+from psycopg.adapt import AdaptersMap
 from psycopg.types import datetime as times
 from psycopg.types import string
 from psycopg.types.json import set_json_loads
@@ -36,10 +37,15 @@ def fetch(db: psycopg.Connection[Any], query: sql.Composed, params: list[Any]) -
         if error.sqlstate:  # the server's own
             raise
     with db.cursor(binary=True) as cursor:
-        cursor.adapters.register_loader("date", _TolerantDate)
-        cursor.adapters.register_loader("timestamp", _TolerantTimestamp)
-        cursor.adapters.register_loader("timestamptz", _TolerantTimestamptz)
+        tolerate(cursor.adapters)
         return cursor.execute(query, params).fetchall()
+
+
+def tolerate(adapters: AdaptersMap) -> None:
+    """Load what Python cannot hold as a value that is equal to nothing; slower than what fails over it."""
+    adapters.register_loader("date", _TolerantDate)
+    adapters.register_loader("timestamp", _TolerantTimestamp)
+    adapters.register_loader("timestamptz", _TolerantTimestamptz)
 
 
 def _as_text(document: str | bytes) -> str:

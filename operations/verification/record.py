@@ -26,6 +26,7 @@ _WRITE = """
 INSERT INTO switchback.verification AS v VALUES (%s, %s, %s)
 ON CONFLICT (stream) DO UPDATE SET unfinished = excluded.unfinished, verified = coalesce(excluded.verified, v.verified)
 """
+_MOVE = "UPDATE switchback.verification SET verified = %s WHERE stream = %s"
 _WHERE = "verification's record"
 Known = TypeVar("Known", bound=Struct)
 
@@ -81,6 +82,10 @@ class Verified(Struct):
     wrong_rows: int
     findings: list[Finding] = []
 
+    def age(self, now: float) -> float:
+        """Seconds since the pass ended."""
+        return now - self.ended_at
+
     @property
     def equal(self) -> bool:
         """Whether nothing is known to differ."""
@@ -111,6 +116,14 @@ def keep_verified(db: psycopg.Connection[Any], stream: str, verified: Verified) 
     """Keep the outcome of a pass; no pass is unfinished then."""
     with translated(where=_WHERE):
         db.execute(_WRITE, (stream, None, wire.encode(verified)))
+
+
+def move_verified(db: psycopg.Connection[Any], stream: str, verified: Verified) -> None:
+    """Keep how far the keys were looked at since, unless another full pass has come to its end meanwhile."""
+    last = read_record(db, stream)[1]
+    if last and last.ended_at == verified.ended_at:
+        with translated(where=_WHERE):
+            db.execute(_MOVE, (wire.encode(verified), stream))
 
 
 def _there(db: psycopg.Connection[Any]) -> bool:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg
-from psycopg import sql
+import msgspec
 
 from operations.verification.comparing import Key, Row, by_key
 from operations.verification.loading import fetch, prepare
+from operations.verification.selects import Selects
 from operations.verification.view import View
 from shared.errors import BadInput, Retry
 from shared.postgres.connection import connect, translated
@@ -20,6 +20,14 @@ from shared.postgres.ledger import Ledger, read_ledger
 
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SEQ = "SELECT seq FROM switchback.ledger WHERE stream = %s"
+_ROLE = "SELECT role, checkpoint FROM switchback.side WHERE stream = %s"
+_LAST = """
+SELECT xid::text
+  FROM switchback.changes
+ WHERE number IN (SELECT number FROM switchback.captured WHERE stream = %s)
+ ORDER BY xid DESC
+ LIMIT 1
+"""
 _POLL_SECONDS = 0.005
 _POLL_SECONDS_MAX = 0.1
 
@@ -34,7 +42,7 @@ class Replica:
         self._stream = stream
         self._patience = patience
         self._given_up = threading.Event()
-        self._selects: dict[str, _Selects] = {}
+        self._selects: dict[str, Selects] = {}
 
     def ledger(self) -> Ledger:
         """The stream's ledger; BadInput where there is none."""
@@ -45,6 +53,21 @@ class Replica:
             remedy = "See --stream and --target, or run `switchback run`"
             raise BadInput(what, where=f"stream {self._stream}", remedy=remedy)
         return found
+
+    @property
+    def role(self) -> str:
+        """What this database says of itself: "primary" or "replica"."""
+        with translated(where="the side's state"):
+            row = self.db.execute("SELECT to_regclass('switchback.side') IS NOT NULL").fetchone()
+            side = self.db.execute(_ROLE, (self._stream,)).fetchone() if row and row[0] else None
+        return str(side[0]) if side else "replica"
+
+    def read_published(self) -> tuple[int, int]:
+        """As the primary: every transaction below that number is published, in groups up to that one at the most."""
+        with translated(where="the side's state"):
+            row = self.db.execute(_ROLE, (self._stream,)).fetchone()
+        checkpoint = msgspec.json.decode(row[1] or "{}", type=_Checkpoint) if row else _Checkpoint()
+        return int(checkpoint.horizon or 0), checkpoint.number
 
     def begin(self) -> None:
         """Wait for changes from now on, whatever was given up before."""
@@ -103,6 +126,19 @@ class Replica:
         columns = view.columns_from_replica(rows)
         return by_key(list(zip(*columns, strict=True)), view.table.key_places), applied
 
+    def read_primary(self, view: View, keys: Sequence[Key]) -> tuple[dict[Key, Row], int]:
+        """As the primary: the rows of those keys, in SQLite's values, and the last transaction that they may be from.
+
+        0 where the change log holds nothing.
+        """
+        sought = [found for key in keys if (found := view.key_to_replica(key)) is not None]
+        with self.snapshot(view):
+            row = self.db.execute(_LAST, (self._stream,)).fetchone()
+            rows = self._of(view).fetch(self.db, sought)
+        columns = view.columns_from_replica(rows)
+        found_rows: list[Row] = list(zip(*columns, strict=True))
+        return by_key(found_rows, view.table.key_places), int(row[0]) if row else 0
+
     def read_keys(self, view: View, after: Key, limit: int) -> list[tuple[Any, ...]]:
         """The next keys in PostgreSQL's own order, as they are there."""
         with translated(where=f"table {view.table.name}"):
@@ -113,60 +149,15 @@ class Replica:
         """Close the connection."""
         self.db.close()
 
-    def _of(self, view: View) -> _Selects:
-        return self._selects.setdefault(view.table.name, _Selects(view))
+    def _of(self, view: View) -> Selects:
+        known = self._selects.get(view.table.name)
+        if known is None or known.view is not view:
+            known = self._selects[view.table.name] = Selects(view)
+        return known
 
 
-class _Selects:
-    """The SELECTs of a table; the name of each key column is qualified and quoted."""
+class _Checkpoint(msgspec.Struct):
+    """What matters here of what capture notes in the primary."""
 
-    def __init__(self, view: View) -> None:
-        table = view.table
-        self._key = [_column(name) for name in table.key]
-        kinds = [kind.replace("%", "%%") for kind in view.key_types]
-        self._casts = [sql.SQL("%s::" + kind) for kind in kinds]
-        self._arrays = [sql.SQL("%s::" + kind + "[]") for kind in kinds]
-        self._select = sql.SQL("SELECT {} FROM {} AS r").format(
-            sql.SQL(", ").join(map(_column, table.names)), sql.Identifier(_said(table.name))
-        )
-        self._table = sql.Identifier(_said(table.name))
-
-    def range(self, *, lower: bool, upper: bool) -> sql.Composed:
-        signs = [">"] * lower + ["<="] * upper
-        bounds = [sql.SQL("{} " + sign + " {}").format(_row(self._key), _row(self._casts)) for sign in signs]
-        where = sql.SQL(" WHERE ") + sql.SQL(" AND ").join(bounds) if bounds else sql.SQL("")
-        return self._select + where + self._tail
-
-    def keys(self, *, lower: bool) -> sql.Composed:
-        select = sql.SQL("SELECT {} FROM {} AS r").format(sql.SQL(", ").join(self._key), self._table)
-        where = sql.SQL(" WHERE {} > {}").format(_row(self._key), _row(self._casts)) if lower else sql.SQL("")
-        return select + where + self._tail
-
-    def fetch(self, db: psycopg.Connection[Any], keys: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-        """The rows of these keys."""
-        if not keys:
-            return []
-        columns = [list(column) for column in zip(*keys, strict=True)]
-        names = [sql.Identifier(f"k{place}") for place in range(len(self._key))]
-        matches = [sql.SQL("{} = q.{}").format(mine, name) for mine, name in zip(self._key, names, strict=True)]
-        query = self._select + sql.SQL(" JOIN unnest({}) AS q({}) ON {}").format(
-            sql.SQL(", ").join(self._arrays), sql.SQL(", ").join(names), sql.SQL(" AND ").join(matches)
-        )
-        return fetch(db, query, columns)
-
-    @property
-    def _tail(self) -> sql.Composed:
-        return sql.SQL(" ORDER BY {} LIMIT %s").format(sql.SQL(", ").join(self._key))
-
-
-def _said(name: str) -> str:
-    """A name as it is written where parameters follow."""
-    return name.replace("%", "%%")
-
-
-def _column(name: str) -> sql.Identifier:
-    return sql.Identifier("r", _said(name))
-
-
-def _row(terms: Sequence[sql.Composable]) -> sql.Composed:
-    return sql.SQL("({})").format(sql.SQL(", ").join(terms))
+    number: int = 0
+    horizon: str = ""

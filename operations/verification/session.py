@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 from operations.verification.comparing import Key
 from operations.verification.findings import Finding
+from operations.verification.history import open_history
+from operations.verification.judging import Primary
+from operations.verification.record import Place
 from operations.verification.replica import Replica
 from operations.verification.settling import Settler
+from operations.verification.settling_back import SettlerBack
 from operations.verification.source import Source
 from operations.verification.view import View, make_view
-from shared.errors import BadInput
+from shared.errors import BadInput, Stop
+from shared.log.contract import LogBackend
 from shared.postgres.connection import translated
 from shared.postgres.ledger import Ledger, read_copied, read_source_schema
 from shared.settings import Settings
@@ -29,29 +35,59 @@ PATIENCE_SECONDS = 60.0
 class Session:
     """What a verification works with.
 
-    ``ahead`` is the connection that a worker thread reads chunks through, ``replica`` the one for
-    everything else.  ``copied`` are the rows that the snapshot brought, by table: about how many there are.
-    ``whole`` says that no table was left out.
+    ``primary`` says which of the two is ahead.  ``ahead`` is the connection that a worker thread reads
+    chunks through, ``replica`` the one for everything else.  ``copied`` are the rows that the snapshot
+    brought, by table: about how many there are.  ``whole`` says that no table was left out.
     """
 
     settings: Settings
+    primary: Primary
     source: Source
     replica: Replica
     ahead: Replica
     views: dict[str, View]
     copied: dict[str, int]
     whole: bool
+    log: Callable[[], LogBackend]
+    patience: float
+
+    @property
+    def place(self) -> Place:
+        """Where the replica stands; histories are told apart by the file, whichever side is the replica."""
+        if self.primary == "sqlite":
+            return Place.of(self.replica.ledger())
+        ledger = self.source.ledger()
+        return Place(self.source.incarnation, ledger.epoch, *ledger.position.parts, ledger.seq)
 
     def verify_keys(self, view: View, keys: Sequence[Key], *, repair: bool = False) -> Outcome:
         """Look at these keys on both sides; with ``repair`` send what differs through the log and look again."""
-        settler = Settler(self.source, self.replica)
+        settler = self._settler()
         wrong = settler.settle(view, keys)
+        if wrong and (fresh := self.refreshed(view)) is not view:  # a column was widened meanwhile
+            view, wrong = fresh, settler.settle(fresh, list(wrong))
         if not wrong or not repair:
             return Outcome(list(wrong.values()), 0)
         sent = [found[0].keys for found in wrong.values() if found[0].keys]
         self._resend(view, sent)
         still = settler.settle(view, list(wrong))
         return Outcome(list(still.values()), len(wrong) - len(still))
+
+    def _settler(self) -> Settler | SettlerBack:
+        if self.primary == "sqlite":
+            return Settler(self.source, self.replica)
+        return SettlerBack(self.source, self.replica, self.log, self.settings.stream, self.patience)
+
+    def refreshed(self, view: View) -> View:
+        """The table as it is now, which is the session's view of it from now on; the same object if nothing changed."""
+        name = view.table.name
+        with translated(where=f"table {name}"):
+            schema = read_source_schema(self.replica.db, self.settings.stream)
+            table = schema.by_name.get(name, view.table) if schema else view.table
+            fresh = make_view(self.replica.db, table, utf8=self.source.utf8)
+        if (fresh.types, fresh.table) == (view.types, view.table):
+            return view
+        self.views[name] = fresh
+        return fresh
 
     def _resend(self, view: View, keys: Sequence[Key]) -> None:
         path = self.settings.source
@@ -89,12 +125,41 @@ def open_session(
             raise BadInput(what, where=f"stream {settings.stream}", remedy=remedy)
         source = stack.enter_context(closing(Source(settings.source, schema, settings.busy_seconds)))
         _check_pair(settings, ledger, source)
+        primary = find_primary(source, replica)
         names = select_names([table.name for table in schema.tables], tables, ())
         with translated(where="the target's tables"):
             views = {name: make_view(replica.db, schema.table(name), utf8=source.utf8) for name in names}
         ahead = stack.enter_context(closing(Replica(dsn, settings.stream, patience)))
         counts = {name: rows for name, (rows, _) in copied.items()}
-        yield Session(settings, source, replica, ahead, views, counts, whole=len(names) == len(schema.tables))
+        whole = len(names) == len(schema.tables)
+        log = _opened_once(settings, stack)
+        yield Session(settings, primary, source, replica, ahead, views, counts, whole, log, patience)
+
+
+def find_primary(source: Source, replica: Replica) -> Primary:
+    """The side that takes writes, by what both say; Stop in the middle of a cutover, when neither does."""
+    found: dict[tuple[str, str], Primary] = {("primary", "replica"): "sqlite", ("replica", "primary"): "postgres"}
+    roles = source.role, replica.role
+    if roles in found:
+        return found[roles]
+    if roles == ("replica", "replica"):
+        what, remedy = "both sides are closed: a cutover is under way", "Let it end, or see `switchback status`"
+    else:
+        what, remedy = (
+            "both sides say that they are the primary",
+            "Was one restored from a backup? Stop the application",
+        )
+    raise Stop(what, remedy=remedy)
+
+
+def _opened_once(settings: Settings, stack: ExitStack) -> Callable[[], LogBackend]:
+    """Gives the log, which is opened when it is first asked for."""
+
+    @cache
+    def opened() -> LogBackend:
+        return stack.enter_context(closing(open_history(settings)))
+
+    return opened
 
 
 def _check_pair(settings: Settings, ledger: Ledger, source: Source) -> None:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
-from operations.verification.comparing import Key, Row, same
-from operations.verification.findings import Finding, Foreign, differs, extra, missing, unsettled
+from operations.verification.comparing import Key, Row
+from operations.verification.findings import Finding, unsettled
+from operations.verification.judging import explain, wrong_keys
 from operations.verification.replica import Replica
 from operations.verification.source import Source
 from operations.verification.view import View
@@ -49,9 +49,9 @@ class Settler:
             keys = keys[:count]
             theirs, applied = self._replica.read_rows(view, high, keys)
             exact = self._bring_forward(view, mine, high, applied)
-            wrong = [key for key in keys if not _equal(key, mine, theirs)]
+            wrong = wrong_keys(keys, mine, theirs)
             if exact:
-                return {key: _explain(view, key, mine, theirs) for key in wrong}, len(keys)
+                return {key: explain(view, key, mine.get(key), theirs.get(key)) for key in wrong}, len(keys)
             time.sleep(_PAUSE_SECONDS * 2**look)
         return {key: unsettled(view.table.name, key) for key in wrong}, len(keys)
 
@@ -69,23 +69,3 @@ class Settler:
             if change.op in "cu":
                 rows[key] = change.values
         return True
-
-
-def _equal(key: Key, mine: dict[Key, Row], theirs: dict[Key, Row]) -> bool:
-    one, other = mine.get(key), theirs.get(key)
-    return (one is other is None and not _foreign(key)) or (one is not None and other is not None and same(one, other))
-
-
-def _explain(view: View, key: Key, mine: dict[Key, Row], theirs: dict[Key, Row]) -> list[Finding]:
-    one, other = mine.get(key), theirs.get(key)
-    name = view.table.name
-    if one is None:
-        return extra(name, key, "its key is none that SQLite can hold" if _foreign(key) else "")
-    if other is None:
-        unfit = view.key_to_replica(key) is None
-        return missing(name, key, "its key does not fit the type in PostgreSQL" if unfit else "")
-    return differs(name, key, view.table.names, one, other)
-
-
-def _foreign(key: Sequence[Any]) -> bool:
-    return any(isinstance(value, Foreign) for value in key)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from operations.verification.comparing import Key, Row, by_key
 from operations.verification.findings import Foreign
+from operations.verification.pages import Pages
 from operations.verification.view import View
 from shared import wire
-from shared.errors import SchemaChanged, SourceRestored
+from shared.errors import SchemaChanged, SourceRestored, Stop
+from shared.groups import Position
 from shared.sqlite.catalog import schema_version
 from shared.sqlite.changelog import high, read_changes
 from shared.sqlite.connection import (
@@ -21,15 +25,13 @@ from shared.sqlite.connection import (
     connect,
     decoding,
     fetch_rows,
-    quote,
     reading,
     same_file,
     translated,
 )
 from shared.sqlite.installation import check_installed
 from shared.sqlite.state import read_state
-from shared.sqlite.terms import current_image, is_rowid_key, key_collations, same_key
-from shared.tables import Schema, Table
+from shared.tables import Schema
 
 CHUNK_BYTES = 16_000_000
 """About how much a chunk may hold, so that large values do not fill the memory."""
@@ -37,6 +39,21 @@ CHUNK_BYTES = 16_000_000
 _REMEDY = "Let the migration end, let capture and sink catch up, and verify again"
 _PAGE = 5_000
 _BATCH = 1_000
+
+
+class FileLedger(msgspec.Struct):
+    """What the file notes of itself as a replica; see shared.sqlite.state."""
+
+    lease: int = 0
+    number: int = 0
+    offset: int = -1
+    seq: int = 0
+    epoch: int = 0
+
+    @property
+    def position(self) -> Position:
+        """The last group applied."""
+        return Position(self.lease, self.number, self.offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +79,10 @@ class Source:
         self._schema = schema
         self._identity = FileIdentity.of(path)
         self._db = connect(path, readonly=True, busy_seconds=busy_seconds)
-        self._pages: dict[str, _Pages] = {}
+        self._pages: dict[str, Pages] = {}
         with self.translated(), reading(self._db):
-            self.incarnation = read_state(self._db).get("incarnation", "")
+            state = read_state(self._db)
+            self.incarnation, self.role, self._epoch = state.get("incarnation", ""), *_standing(state)
             self.utf8 = self._db.execute("PRAGMA encoding").fetchone()[0] == "UTF-8"
             self.version = schema_version(self._db)
             if self.incarnation:
@@ -74,9 +92,15 @@ class Source:
         """sqlite3's errors in our words."""
         return translated(self._path)
 
+    def _of(self, view: View) -> Pages:
+        known = self._pages.get(view.table.name)
+        if known is None or known.view is not view:
+            known = self._pages[view.table.name] = Pages(view)
+        return known
+
     def read_slice(self, view: View, after: Key, limit: int) -> Slice:
         """The next rows in the order in which the table is paged; ``after`` is () at its beginning."""
-        pages = self._pages.setdefault(view.table.name, _Pages(view))
+        pages = self._of(view)
         with self.translated(), reading(self._db):
             highest = self._check()
             sql = pages.following if after else pages.first
@@ -92,23 +116,48 @@ class Source:
 
         Rows are read until they hold ``CHUNK_BYTES``, those of one key at the least.
         """
-        pages = self._pages.setdefault(view.table.name, _Pages(view))
-        rows: list[tuple[Any, ...]] = []
-        size = count = 0
         with self.translated(), reading(self._db):
             highest = self._check()
-            for key in keys:
-                found = self._look_up(pages.single, key)
-                rows += found
-                count += 1
-                size += len(wire.encode(found))
-                if size > CHUNK_BYTES:
-                    break
-        return by_key(rows, view.table.key_places), count, highest
+            return *self.rows_of(view, keys), highest
+
+    def read_applied(self, view: View, keys: Sequence[Key]) -> tuple[dict[Key, Row], int, FileLedger]:
+        """The same where the file is the replica: with its ledger."""
+        with self.translated(), reading(self._db):
+            self._check()
+            return *self.rows_of(view, keys), self._ledger()
+
+    def rows_of(self, view: View, keys: Sequence[Key]) -> tuple[dict[Key, Row], int]:
+        """The same inside a read of the caller's."""
+        pages = self._of(view)
+        rows: list[tuple[Any, ...]] = []
+        size = count = 0
+        for key in keys:
+            found = self._look_up(pages.single, key)
+            rows += found
+            count += 1
+            size += len(wire.encode(found))
+            if size > CHUNK_BYTES:
+                break
+        return by_key(rows, view.table.key_places), count
+
+    @contextmanager
+    def snapshot(self) -> Iterator[FileLedger]:
+        """One consistent view of everything, with the ledger in it."""
+        with self.translated(), reading(self._db):
+            self._check()
+            yield self._ledger()
+
+    def ledger(self) -> FileLedger:
+        """Where the file stands as a replica."""
+        with self.snapshot() as ledger:
+            return ledger
+
+    def _ledger(self) -> FileLedger:
+        return msgspec.json.decode(read_state(self._db).get("ledger", "{}"), type=FileLedger)
 
     def known_keys(self, view: View, keys: Sequence[Key]) -> set[Key]:
         """Those of the keys that have a row."""
-        pages = self._pages.setdefault(view.table.name, _Pages(view))
+        pages = self._of(view)
         with self.translated(), reading(self._db):
             self._check()
             ask = self._db.execute
@@ -146,15 +195,26 @@ class Source:
             raise SourceRestored("the source file was replaced by another one", where=str(self._path), remedy=_REMEDY)
         version = schema_version(self._db)
         if version != self.version:
+            self._check_standing()
             self._check_schema()
             self.version = version
         return high(self._db)
+
+    def _check_standing(self) -> None:
+        """Fences that come and go are changes of the schema."""
+        if _standing(read_state(self._db)) != (self.role, self._epoch):
+            what = "primary and replica were swapped during the verification"
+            raise Stop(what, where=str(self._path), remedy="Verify again")
 
     def _check_schema(self) -> None:
         wrong = check_installed(self._db, self._schema)
         if wrong:
             what = f"the source is no longer as it is captured: {'; '.join(wrong[:3])}"
             raise SchemaChanged(what, where=str(self._path), remedy=_REMEDY)
+
+
+def _standing(state: Mapping[str, str]) -> tuple[str, str]:
+    return state.get("role", "primary"), state.get("epoch", "0")
 
 
 def _fetch(cursor: sqlite3.Cursor) -> tuple[list[tuple[Any, ...]], bool]:
@@ -170,42 +230,3 @@ def _fetch(cursor: sqlite3.Cursor) -> tuple[list[tuple[Any, ...]], bool]:
             return rows, False
         batch = max(1, min(_BATCH, batch * 4, CHUNK_BYTES * len(found) // last // 4))
     return rows, True
-
-
-class _Pages:
-    """The SELECTs that page a table and look rows up."""
-
-    def __init__(self, view: View) -> None:
-        table = view.table
-        terms = current_image(table, "r")
-        order, self.cursor, self.hidden = _order(view)
-        hidden = [order[0][0]] if self.hidden else []
-        rows = f"FROM {quote(table.name)} AS r"
-        select = f"SELECT {', '.join(terms + hidden)} {rows}"
-        collated = ", ".join(f"{term} COLLATE {quote(collation)}" if collation else term for term, collation in order)
-        marks = ", ".join("?" * len(order))
-        tail = f" ORDER BY {collated} LIMIT ?"
-        self.first = f"{select}{tail}"
-        compared = f"({collated}) > ({marks})" if len(order) > 1 else f"{collated} > ?"
-        self.following = f"{select} WHERE {compared}{tail}"
-        marks_of_key = [f"?{place + 1}" for place in range(len(table.key))]
-        sought = f"{rows} WHERE {same_key(table, 'r', marks_of_key)}"
-        self.single = f"SELECT {', '.join(terms)} {sought}"
-        self.known = f"SELECT 1 {sought}"
-
-
-def _order(view: View) -> tuple[list[tuple[str, str]], Sequence[int], bool]:
-    """Terms with their collations, where the cursor's values stand in a row, and whether the rowid is read besides."""
-    table = view.table
-    if is_rowid_key(table) or view.ranged or not table.rowid_name:
-        collations = key_collations(table)
-        terms = [
-            (_term(table, name), "" if is_rowid_key(table) or name not in collations else collations[name])
-            for name in table.key
-        ]
-        return terms, table.key_places, False
-    return [(f"r.{quote(table.rowid_name)}", "")], (-1,), True
-
-
-def _term(table: Table, name: str) -> str:
-    return current_image(table, "r")[table.names.index(name)]

@@ -18,6 +18,7 @@ from msgspec import Struct
 from operations.verification.changed import changed_keys
 from operations.verification.comparing import Key
 from operations.verification.findings import Finding, Findings
+from operations.verification.judging import Primary
 from operations.verification.passes import Cursor, TablePass
 from operations.verification.record import (
     Place,
@@ -72,6 +73,7 @@ class Report(Struct):
     wrong_rows: int
     resumed: bool = False
     since: Place | None = None
+    primary: Primary = "sqlite"
 
     @property
     def equal(self) -> bool:
@@ -118,7 +120,7 @@ class Run:
     def look_at_changes(self, since: Place) -> Place:
         """Look at all keys that changed behind that place; returns the place up to which that holds."""
         session = self._session
-        upto, looked = Place.of(session.replica.ledger()), 0
+        upto, looked = session.place, 0
         schema = Schema(tuple(view.table for view in session.views.values()))
         for name, keys in changed_keys(session.settings, schema, since, upto):
             self.look(name, keys)
@@ -134,7 +136,8 @@ class Run:
 
     def report(self, scope: Scope, place: Place, seconds: float) -> Report:
         """The outcome."""
-        return Report(scope, place, seconds, list(self.results.values()), self.findings.kept, self.findings.rows)
+        results, primary = list(self.results.values()), self._session.primary
+        return Report(scope, place, seconds, results, self.findings.kept, self.findings.rows, primary=primary)
 
 
 def verify_all(session: Session, progress: Progress, *, repair: bool = False) -> Report:
@@ -143,7 +146,7 @@ def verify_all(session: Session, progress: Progress, *, repair: bool = False) ->
     prepare_record(db)
     unfinished = _go_on(session, read_record(db, stream)[0])
     resumed = unfinished is not None
-    unfinished = unfinished or Unfinished(began, Place.of(session.replica.ledger()), session.source.version, {})
+    unfinished = unfinished or Unfinished(began, session.place, session.source.version, {})
     run = Run(session, progress, Findings(unfinished.findings), repair=repair)
     run.look_at_findings()
     saver = _Saver(session, unfinished, run)
@@ -174,7 +177,7 @@ def _look_at_changes(session: Session, run: Run, since: Place) -> Place:
 
 def verify_tables(session: Session, progress: Progress, *, repair: bool = False) -> Report:
     """Compare the session's tables; nothing is kept of it."""
-    began, since = time.monotonic(), Place.of(session.replica.ledger())
+    began, since = time.monotonic(), session.place
     run = Run(session, progress, Findings(), repair=repair)
     for name in session.views:
         deque(run.compare_table(name, Cursor(), session.source.version), maxlen=0)
@@ -189,7 +192,7 @@ def verify_changed(session: Session, progress: Progress, *, repair: bool = False
     Where the session has all tables, the next one begins where this one ends.
     """
     began, db, stream = time.monotonic(), session.replica.db, session.settings.stream
-    verified = _last(session, read_record(db, stream)[1])
+    verified = last_verified(session)
     run = Run(session, progress, Findings(verified.findings), repair=repair)
     run.look_at_findings()
     since = verified.place
@@ -247,7 +250,9 @@ def _go_on(session: Session, unfinished: Unfinished | None) -> Unfinished | None
     return unfinished
 
 
-def _last(session: Session, verified: Verified | None) -> Verified:
+def last_verified(session: Session) -> Verified:
+    """The last full verification; BadInput where there was none, or what it found wrong is not all known."""
+    verified = read_record(session.replica.db, session.settings.stream)[1]
     remedy = "Verify everything: `switchback verify`"
     where = f"stream {session.settings.stream}"
     if verified is None or not _fits(session, verified.place):
@@ -258,8 +263,8 @@ def _last(session: Session, verified: Verified | None) -> Verified:
 
 
 def _fits(session: Session, place: Place) -> bool:
-    ledger = session.replica.ledger()
-    return place.incarnation == ledger.incarnation and place.number <= ledger.number
+    now = session.place
+    return place.incarnation == now.incarnation and place.number <= now.number
 
 
 def _pages_by_rowid(view: View) -> bool:

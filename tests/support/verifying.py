@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -16,8 +16,10 @@ from rich.console import Console
 
 from inprocess import STREAM, InProcess
 from operations.verification.command import verify_command
+from operations.verification.findings import Finding
 from operations.verification.session import Session, open_session
 from operations.verification.verify import Report, verify_all
+from shared.groups import Position
 from shared.settings import Settings
 
 SCHEMA = """
@@ -69,6 +71,18 @@ class Pair:
         console = Console(width=200, file=text)
         code = verify_command(self.settings, tables, changed, json, repair, console, patience=patience)
         return code, text.getvalue()
+
+    def publish(self) -> None:
+        """Bring what was written in SQLite to the log, and no further."""
+        self.stream.relay.publish_changes()
+        self.stream.relay.flush()
+
+    def barrier(self, *, drain: bool = True) -> Position:
+        """Publish the rest and a barrier behind it, as in the hold; ``drain`` brings it to PostgreSQL."""
+        position = self.stream.relay.publish_rest("attempt")
+        if drain:
+            self.stream.drain()
+        return position
 
     def write(self, sql: str, *params: Any) -> None:
         """A transaction of the application's."""
@@ -126,7 +140,12 @@ class Pump(threading.Thread):
 
 def found(report: Report) -> set[tuple[str, str, str, str]]:
     """What was found: kind, table, key and column."""
-    return {(finding.kind, finding.table, finding.key, finding.column) for finding in report.findings}
+    return found_in(report.findings)
+
+
+def found_in(findings: Iterable[Finding]) -> set[tuple[str, str, str, str]]:
+    """The same for findings."""
+    return {(finding.kind, finding.table, finding.key, finding.column) for finding in findings}
 
 
 def _fill(db: sqlite3.Connection, rows: int) -> None:
