@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors
 from psycopg.pq import TransactionStatus
 
 from operations.verification.comparing import Key, Row, by_key
@@ -55,7 +55,8 @@ class Together:
         with translated(where="the target"):
             prepare(self._db)
             tolerate(self._db.adapters)
-        self._selects: dict[str, Selects] = {}
+            self._db.execute("SET plan_cache_mode = force_generic_plan")  # planned once, beforehand
+        self._queries: dict[str, tuple[View, bytes]] = {}
 
     def close(self) -> None:
         """Close the connection."""
@@ -121,15 +122,13 @@ class Together:
             return {name: _rows(views[name], answer) for name, answer in answers.items()}, position
 
     def _ask(self, view: View, keys: Sequence[Key]) -> psycopg.Cursor[Any]:
-        sought = [found for key in keys if (found := view.key_to_replica(key)) is not None]
-        columns = [list(column) for column in zip(*sought, strict=True)] if sought else [[] for _ in view.table.key]
-        return self._db.execute(self._query(view), columns, prepare=True, binary=True)
+        return self._db.execute(self._query(view), view.keys_to_replica(keys), prepare=True, binary=True)
 
-    def _query(self, view: View) -> sql.Composed:
-        known = self._selects.get(view.table.name)
-        if known is None or known.view is not view:
-            known = self._selects[view.table.name] = Selects(view)
-        return known.sought
+    def _query(self, view: View) -> bytes:
+        known = self._queries.get(view.table.name)
+        if known is None or known[0] is not view:
+            known = self._queries[view.table.name] = (view, Selects(view).sought.as_bytes(self._db))
+        return known[1]
 
 
 def _position(answer: psycopg.Cursor[Any]) -> Position:

@@ -80,6 +80,17 @@ class View:
         columns = zip(*keys, strict=True) if keys else [()] * len(self.key_codecs)
         return list(zip(*map(_to_sqlite_column, self.key_codecs, self.key_types, columns), strict=True))
 
+    def keys_to_replica(self, keys: Sequence[Key]) -> list[Sequence[Any]]:
+        """The keys as columns of parameters, without those that the replica cannot hold."""
+        if not keys:
+            return [[] for _ in self.table.key]
+        try:
+            columns = zip(self.key_codecs, zip(*keys, strict=True), strict=True)
+            return [list(codec.to_postgres_column(values)) for codec, values in columns]
+        except Unfit:
+            fit = [found for key in keys if (found := self.key_to_replica(key)) is not None]
+            return [[key[place] for key in fit] for place in range(len(self.table.key))]
+
     def key_to_replica(self, key: Sequence[Any]) -> tuple[Any, ...] | None:
         """A key as parameters, None where the replica cannot hold it."""
         try:
