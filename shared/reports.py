@@ -34,3 +34,26 @@ def read_report(log: LogBackend, replica: str) -> Report:
     """The replica's latest, an empty one where there is none."""
     body = log.reports().get(replica)
     return msgspec.json.decode(body, type=Report) if body else Report()
+
+
+VERIFICATION = "verification"
+_NEEDED_MS = 7 * 24 * 3600 * 1000
+
+
+class Needed(Struct, frozen=True):
+    """From where on verification needs the log: it reads there which keys changed since its last pass."""
+
+    offset: int = -1
+    at_ms: int = 0
+
+
+def send_needed(log: LogBackend, needed: Needed) -> None:
+    """Keep it; a log with retention of its own does not ask."""
+    log.report(VERIFICATION, msgspec.json.encode(needed))
+
+
+def read_needed(log: LogBackend, now_ms: int) -> Needed | None:
+    """The latest one, None where there is none from the last seven days: the log must not grow for ever."""
+    body = log.reports().get(VERIFICATION)
+    needed = msgspec.json.decode(body, type=Needed) if body else Needed()
+    return needed if now_ms - needed.at_ms < _NEEDED_MS else None

@@ -173,6 +173,7 @@ class Latest:
         self._verified.looked_at, self._verified.place = time.time(), self._place
         self._verified.wrong_rows, self._verified.findings = 0, []
         move_verified(self._session.replica.db, self._session.settings.stream, self._verified)
+        self._session.need_log_from(self._place)
 
     def _check_primary(self, epoch: int) -> None:
         named = "postgres" if epoch % 2 else "sqlite"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from operations.verification.comparing import Key
 from operations.verification.findings import Finding
@@ -21,6 +23,7 @@ from shared.errors import BadInput, Stop
 from shared.log.contract import LogBackend
 from shared.postgres.connection import translated
 from shared.postgres.ledger import Ledger, read_copied, read_source_schema
+from shared.reports import Needed, read_needed, send_needed
 from shared.settings import Settings
 from shared.sqlite.connection import connect
 from shared.sqlite.connection import translated as sqlite_errors
@@ -58,6 +61,19 @@ class Session:
             return Place.of(self.replica.ledger())
         ledger = self.source.ledger()
         return Place(self.source.incarnation, ledger.epoch, *ledger.position.parts, ledger.seq)
+
+    def need_log_from(self, place: Place, *, anew: bool = True) -> None:
+        """Let the embedded log keep what follows that place; unless ``anew``, what was asked for before stays.
+
+        A broker has retention of its own.
+        """
+        url = self.settings.log
+        if not url.startswith("embedded:") or not Path(url.removeprefix("embedded:")).exists():
+            return
+        now_ms = time.time_ns() // 1_000_000
+        log = self.log()
+        if anew or read_needed(log, now_ms) is None:
+            send_needed(log, Needed(place.offset, now_ms))
 
     def verify_keys(self, view: View, keys: Sequence[Key], *, repair: bool = False) -> Outcome:
         """Look at these keys on both sides; with ``repair`` send what differs through the log and look again."""

@@ -147,6 +147,7 @@ def verify_all(session: Session, progress: Progress, *, repair: bool = False) ->
     unfinished = _go_on(session, read_record(db, stream)[0])
     resumed = unfinished is not None
     unfinished = unfinished or Unfinished(began, session.place, session.source.version, {})
+    session.need_log_from(unfinished.place, anew=False)
     run = Run(session, progress, Findings(unfinished.findings), repair=repair)
     run.look_at_findings()
     saver = _Saver(session, unfinished, run)
@@ -162,6 +163,7 @@ def verify_all(session: Session, progress: Progress, *, repair: bool = False) ->
     rows = sum(result.rows for result in run.results.values())
     verified = Verified(unfinished.began_at, now, now, place, rows, run.findings.rows, run.findings.kept)
     keep_verified(db, stream, verified)
+    session.need_log_from(place)
     report = run.report("full", place, saver.seconds)
     report.resumed = resumed
     return report
@@ -201,6 +203,7 @@ def verify_changed(session: Session, progress: Progress, *, repair: bool = False
         verified.looked_at, verified.place = time.time(), place
         verified.wrong_rows, verified.findings = run.findings.rows, run.findings.kept
         keep_verified(db, stream, verified)
+        session.need_log_from(place)
     report = run.report("changed", place, time.monotonic() - began)
     report.since = since
     return report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from operations.verification.record import read_record
 from operations.verification.verify import Report, verify_all
 from shared.errors import BadInput
+from shared.reports import read_needed
 from verifying import Pair, Pump, Quiet, found
 
 
@@ -123,6 +125,30 @@ def test_a_pass_over_some_tables_is_no_full_pass(pair: Pair) -> None:
 def test_changed_keys_without_a_full_pass_are_refused(pair: Pair) -> None:
     with pytest.raises(BadInput, match="no full verification"):
         pair.command(changed=True)
+
+
+def test_the_embedded_log_is_asked_to_keep_what_followed_the_last_pass(pair: Pair) -> None:
+    log = pair.stream.log
+    place = pair.verify().place
+    pair.write("UPDATE person SET visits = 0 WHERE id = 1")
+    pair.follow()
+    needed = read_needed(log, time.time_ns() // 1_000_000)
+    assert needed is not None
+    assert needed.offset == place.offset
+    log.spine.discard(needed.offset)
+    assert pair.command(changed=True)[0] == 0
+    later = read_needed(log, time.time_ns() // 1_000_000)
+    assert later is not None
+    assert later.offset > place.offset
+
+
+def test_an_interrupted_pass_does_not_let_go_of_what_the_last_one_needs(pair: Pair) -> None:
+    pair.verify()
+    pair.write("UPDATE person SET visits = 0 WHERE id = 1")
+    pair.follow()
+    before = read_needed(pair.stream.log, time.time_ns() // 1_000_000)
+    interrupt(pair, "person", 500)
+    assert read_needed(pair.stream.log, time.time_ns() // 1_000_000) == before
 
 
 def test_differing_rows_are_sent_through_the_log_and_equal_then(pair: Pair) -> None:

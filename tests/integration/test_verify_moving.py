@@ -95,6 +95,16 @@ def test_a_difference_in_a_row_that_changes_all_the_time_is_found(pair: Pair) ->
     assert found(report) == {("differs", "person", "1500", "visits")}
 
 
+def test_a_column_that_was_widened_meanwhile_makes_no_difference(pair: Pair) -> None:
+    with pair.session() as session:
+        pair.write("UPDATE person SET visits = 'many' WHERE id = 7")
+        pair.follow()
+        assert session.views["person"].types[3] == "bigint"
+        report = verify_all(session, Quiet())
+        assert session.views["person"].types[3] != "bigint"
+    assert report.findings == []
+
+
 def test_a_key_is_settled_by_the_change_log_where_the_replica_is_ahead(pair: Pair) -> None:
     with pair.session() as session:
         ahead = _Ahead(session, pair)

@@ -1,0 +1,117 @@
+"""The same pair after a cutover, stepped by hand: PostgreSQL is the primary, and one table of it is written to.
+
+What capture and sink do in that direction is done here change by change, so that each step can be held up:
+``write`` in PostgreSQL with an entry in the change log, ``publish`` to the spine, ``apply`` to SQLite.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import psycopg
+
+from inprocess import STREAM
+from shared import wire
+from shared.groups import Change, Position
+from shared.log.embedded import EmbeddedLog
+from shared.log.spine import Writer
+from verifying import Pair
+
+_PREPARE = """
+CREATE TABLE switchback.side (stream text PRIMARY KEY, role text, checkpoint text);
+CREATE TABLE switchback.captured (number int PRIMARY KEY, stream text);
+CREATE TABLE switchback.changes (seq bigint GENERATED ALWAYS AS IDENTITY, xid xid8 DEFAULT pg_current_xact_id(),
+                                 number int, PRIMARY KEY (xid, seq));
+INSERT INTO switchback.captured VALUES (1, 'test'), (2, 'another');
+"""
+_SIDE = """
+INSERT INTO switchback.side VALUES (%s, 'primary', %s)
+ON CONFLICT (stream) DO UPDATE SET checkpoint = excluded.checkpoint
+"""
+
+
+class Turned:
+    """The pair's table ``person`` in epoch 1."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+        self._db = psycopg.connect(pair.dsn, autocommit=True)
+        self._db.execute(_PREPARE)
+        self._seq = 0
+        self._written: list[Change] = []
+        self._published: list[tuple[Position, list[Change]]] = []
+        self._log = EmbeddedLog(pair.path.with_name("log.db"))
+        self._writer = Writer(self._log.spine, STREAM, "postgres")
+        before = pair.barrier()
+        self._writer.claim(before.lease + 1, before)
+        self.position, self._horizon = before, 0
+        self.checkpoint()
+        self._write_sqlite([], before)
+
+    def write(self, visits: int, *keys: int) -> None:
+        """Give persons so many visits, in a transaction."""
+        with self._db.transaction():
+            for key in keys:
+                row = self._db.execute("UPDATE person SET visits = %s WHERE id = %s RETURNING *", (visits, key))
+                self._change("u", row.fetchone())
+
+    def delete(self, key: int) -> None:
+        """Delete a person."""
+        with self._db.transaction():
+            self._change("d", self._db.execute("DELETE FROM person WHERE id = %s RETURNING *", (key,)).fetchone())
+
+    def _change(self, op: Any, row: Any) -> None:
+        self._db.execute("INSERT INTO switchback.changes (number) VALUES (1)")
+        self._seq += 1
+        self._written.append(Change("person", op, self._seq, 0, row))
+
+    def publish(self) -> Position:
+        """One group of all that was written, or a barrier."""
+        changes, self._written = self._written, []
+        [[horizon]] = self._db.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text").fetchall()
+        kind, meta = ("changes", {"horizon": horizon}) if changes else ("barrier", {})
+        pieces = wire.encode_changes(changes)
+        first = self._seq - len(changes) + 1
+        self._writer.append(kind, pieces, epoch=1, first_seq=first, last_seq=self._seq, meta=meta)  # type: ignore[arg-type]
+        self.position = self._writer.flush()
+        self._horizon = int(horizon) if changes else self._horizon
+        self._published.append((self.position, changes))
+        return self.position
+
+    def checkpoint(self) -> None:
+        """As capture's house-keeping."""
+        checkpoint = {"number": self.position.number, "horizon": str(self._horizon)}
+        self._db.execute(_SIDE, (STREAM, json.dumps(checkpoint)))
+
+    def apply(self) -> None:
+        """Bring what was published to SQLite."""
+        for position, changes in self._published:
+            self._write_sqlite(changes, position)
+        self._published = []
+
+    def follow(self) -> Position:
+        """Publish and apply, and keep house."""
+        position = self.publish()
+        self.apply()
+        self.checkpoint()
+        return position
+
+    def _write_sqlite(self, changes: list[Change], position: Position) -> None:
+        lease, number, offset = position.parts
+        ledger = {"token": 1, "lease": lease, "number": number, "offset": offset, "seq": self._seq, "epoch": 1}
+        state = {"role": "replica", "epoch": "1", "ledger": json.dumps(ledger)}
+        with closing(sqlite3.connect(self._pair.path, timeout=30)) as db, db:
+            high = db.execute("SELECT coalesce(max(seq), 0) FROM _switchback_log").fetchone()[0]
+            for change in changes:
+                db.execute("DELETE FROM person WHERE id = ?", (change.values[0],))
+                if change.op != "d":
+                    db.execute("INSERT INTO person VALUES (?, ?, ?, ?, ?)", change.values)
+            db.execute("DELETE FROM _switchback_log WHERE seq > ?", (high,))
+            db.executemany("REPLACE INTO _switchback_state VALUES (?, ?)", state.items())
+
+    def close(self) -> None:
+        self._db.close()
+        self._log.close()
