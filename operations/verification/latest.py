@@ -43,7 +43,7 @@ _Named = tuple[str, Key]
 class Round(NamedTuple):
     """What a round came to: every change up to ``place`` was read, and ``open_keys`` are not yet seen equal.
 
-    ``caught_up`` says that the log had nothing more then.
+    ``caught_up`` says that it was read as far as the replica had applied it when the round began.
     """
 
     keys_looked_at: int
@@ -132,9 +132,11 @@ class Latest:
     def round(self, seconds: float) -> Round:
         """Read what the spine has, wait until it is applied, look at the open keys; ends after about ``seconds``."""
         deadline = time.monotonic() + seconds
-        caught_up = False
-        while not caught_up and time.monotonic() < deadline and len(self._open) < _MANY:
-            caught_up = not self._read(_LISTEN_SECONDS)
+        applied = self._together.applied().number
+        self._read(_LISTEN_SECONDS)
+        while self._place.number < applied and time.monotonic() < deadline and len(self._open) < _MANY:
+            self._read(_LISTEN_SECONDS)
+        caught_up = self._place.number >= applied
         self._await(lambda: self._together.applied().number >= self._place.number, deadline)
         looked = 0
         for batch in list(self._open.batches(_BATCH)):

@@ -36,13 +36,17 @@ class OpenKeys:
             yield batch
 
     def settle(self, looked: Looked) -> None:
-        """Forget the keys whose rows are equal while all their changes are applied; a value may come back."""
+        """Forget the keys whose rows are equal while all their changes are applied; a value may come back.
+
+        The others go to the end, so that all have their turn.
+        """
         wrong = _named(looked.wrong)
         for table, keys in looked.keys.items():
-            known = self._numbers[table]
+            known = self._numbers[table] = self._numbers.pop(table)
             for key in keys:
-                if known[key] <= looked.applied.number and (table, key) not in wrong:
-                    del known[key]
+                number = known.pop(key)
+                if number > looked.applied.number or (table, key) in wrong:
+                    known[key] = number
 
     def keep(self, wrong: Iterable[Difference]) -> None:
         """Of all keys only those that differ."""

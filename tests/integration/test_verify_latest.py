@@ -101,10 +101,24 @@ def test_a_group_of_another_lease_is_not_the_barrier(pair: Pair, latest: Latest)
 
 def test_rounds_keep_up_with_an_application_that_writes(pair: Pair, latest: Latest) -> None:
     with Pump(pair):
+        rounds = []
         for number in range(60):
             pair.write("UPDATE person SET visits = ? WHERE id % 3 = 0", 1_000 + number)
-            latest.round(0.05)
+            rounds.append(latest.round(0.05))
+    assert any(found.caught_up for found in rounds)
     assert latest.finish(pair.barrier(), soon()) == []
+
+
+def test_keys_that_do_not_settle_do_not_keep_others_from_their_turn(
+    pair: Pair, latest: Latest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operations.verification.latest._BATCH", 10)
+    pair.write("UPDATE person SET visits = 0 WHERE id <= 20")
+    pair.follow()
+    pair.tamper("UPDATE person SET visits = 1 WHERE id <= 10")
+    for _ in range(3):
+        last = latest.round(0)
+    assert last.open_keys == 10
 
 
 def test_what_the_last_full_pass_found_is_found_again_until_it_is_right(pair: Pair) -> None:
