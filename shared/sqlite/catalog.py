@@ -19,6 +19,7 @@ from shared.errors import BadInput
 from shared.findings import Finding
 from shared.sqlite import ddl
 from shared.sqlite.connection import quote
+from shared.sqlite.database import Database
 from shared.sqlite.ddl import fold
 from shared.sqlite.description import OWN, list_tables, null_keys, pragma_rows, read_table, stored_sql
 from shared.sqlite.selection import names_in_order, parents_first, select_names
@@ -34,7 +35,7 @@ _KNOWN_COLLATIONS = {"BINARY", "NOCASE", "RTRIM"}
 
 
 def read_schema(
-    db: sqlite3.Connection,
+    db: Database,
     tables: Sequence[str] = (),
     exclude: Sequence[str] = (),
     priorities: Sequence[str] = (),
@@ -52,13 +53,13 @@ def read_schema(
     return Schema(tuple(parents_first(kept, names_in_order(known, priorities))))
 
 
-def schema_version(db: sqlite3.Connection) -> int:
+def schema_version(db: Database) -> int:
     """SQLite's counter of schema changes; DDL moves it, and so does VACUUM."""
     version: int = db.execute("PRAGMA schema_version").fetchone()[0]
     return version
 
 
-def fingerprint(db: sqlite3.Connection) -> str:
+def fingerprint(db: Database) -> str:
     """A hash of the application's tables and indexes as SQLite keeps them; ours, views and triggers do not count."""
     sql = (
         "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('table', 'index')"
@@ -74,7 +75,7 @@ def _without_foreign_parents(table: Table, inside: set[str]) -> Table:
     return structs.replace(table, foreign_keys=kept)
 
 
-def findings(db: sqlite3.Connection) -> list[Finding]:
+def findings(db: Database) -> list[Finding]:
     """What stands in the way of replicating all of this database, or should be known before; looks at no row."""
     found = [*_leftovers(db), *_encoding(db)]
     for name in (row[1] for row in list_tables(db) if row[2] == "table"):
@@ -88,7 +89,7 @@ def findings(db: sqlite3.Connection) -> list[Finding]:
     return found
 
 
-def _leftovers(db: sqlite3.Connection) -> Iterator[Finding]:
+def _leftovers(db: Database) -> Iterator[Finding]:
     for name, sql in db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name"):
         module = ddl.virtual_module(sql)
         if module:
@@ -101,13 +102,13 @@ def _leftovers(db: sqlite3.Connection) -> Iterator[Finding]:
         yield Finding("note", "views", "views are not copied", ", ".join(views), remedy)
 
 
-def _encoding(db: sqlite3.Connection) -> Iterator[Finding]:
+def _encoding(db: Database) -> Iterator[Finding]:
     encoding = db.execute("PRAGMA encoding").fetchone()[0]
     if encoding != "UTF-8":
         yield Finding("note", "encoding", f"texts are stored as {encoding} and copied as UTF-8")
 
 
-def _readable(db: sqlite3.Connection, table: Table) -> Iterator[Finding]:
+def _readable(db: Database, table: Table) -> Iterator[Finding]:
     where = f"table {table.name}"
     if len(table.columns) > COLUMNS_AT_MOST:
         what = f"it has {len(table.columns)} columns; at most {COLUMNS_AT_MOST} can be captured"
@@ -138,7 +139,7 @@ def _key_findings(table: Table) -> Iterator[Finding]:
             yield Finding("note", "inexact-key", what, where, "Look at what the application expects of it")
 
 
-def _parent_findings(db: sqlite3.Connection, table: Table) -> Iterator[Finding]:
+def _parent_findings(db: Database, table: Table) -> Iterator[Finding]:
     known = {fold(row[1]) for row in list_tables(db)}
     parents = {row[2] for row in pragma_rows(db, "foreign_key_list", table.name)}
     for parent in sorted(parents):
@@ -147,7 +148,7 @@ def _parent_findings(db: sqlite3.Connection, table: Table) -> Iterator[Finding]:
             yield Finding("warn", "no-parent", what, f"table {table.name}", "It is not made on PostgreSQL")
 
 
-def _trigger_findings(db: sqlite3.Connection, table: Table) -> Iterator[Finding]:
+def _trigger_findings(db: Database, table: Table) -> Iterator[Finding]:
     sql = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE ORDER BY name"
     for (name,) in db.execute(sql, (table.name,)).fetchall():
         if name.startswith(OWN):
@@ -166,7 +167,7 @@ def _trigger_findings(db: sqlite3.Connection, table: Table) -> Iterator[Finding]
             yield Finding("warn", "before-trigger", f"{what} would vanish unseen", where, remedy)
 
 
-def _has_actions(db: sqlite3.Connection, table: Table) -> bool:
+def _has_actions(db: Database, table: Table) -> bool:
     """Whether a foreign key of the table changes its rows by itself."""
     rows = pragma_rows(db, "foreign_key_list", table.name)
     return any(action not in ("NO ACTION", "RESTRICT") for row in rows for action in row[5:7])

@@ -8,13 +8,13 @@ run in the caller's transaction and raise sqlite3's errors.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from shared.errors import BadInput
 from shared.sqlite import ddl
 from shared.sqlite.connection import quote
+from shared.sqlite.database import Database
 from shared.sqlite.ddl import fold
 from shared.tables import ROWID, Affinity, Column, ForeignKey, Index, IndexPart, KeyKind, Table
 
@@ -26,7 +26,7 @@ _VIRTUAL, _STORED = 2, 3  # values of "hidden" in table_xinfo
 _GENERATED: dict[int, Literal["", "virtual", "stored"]] = {_VIRTUAL: "virtual", _STORED: "stored"}
 
 
-def read_table(db: sqlite3.Connection, name: str) -> Table:
+def read_table(db: Database, name: str) -> Table:
     """One table by its exact name; BadInput where it has no key and its rowid cannot be named."""
     facts = next(row for row in list_tables(db) if row[1] == name)
     strict, has_rowid = bool(facts[5]), not facts[4]
@@ -59,7 +59,7 @@ def read_table(db: sqlite3.Connection, name: str) -> Table:
     )
 
 
-def null_keys(db: sqlite3.Connection, table: Table) -> int:
+def null_keys(db: Database, table: Table) -> int:
     """Rows with a NULL in the key, which SQLite allows in a PRIMARY KEY other than INTEGER and PostgreSQL never."""
     if table.identity is not None or table.key_kind != "primary" or not table.rowid_name:
         return 0
@@ -68,7 +68,7 @@ def null_keys(db: sqlite3.Connection, table: Table) -> int:
     return count
 
 
-def removes_more(db: sqlite3.Connection, table: str) -> bool:
+def removes_more(db: Database, table: str) -> bool:
     """Whether removing a row may set off more: a foreign key's action, or a DELETE trigger of the application's."""
     actions = {
         action
@@ -100,12 +100,13 @@ def affinity_of(declared: str, *, strict: bool = False) -> Affinity:
     return "NUMERIC"
 
 
-def pragma_rows(db: sqlite3.Connection, pragma: str, name: str) -> list[tuple[Any, ...]]:
+def pragma_rows(db: Database, pragma: str, name: str) -> list[tuple[Any, ...]]:
     """What a pragma says about a table or an index."""
-    return db.execute(f"PRAGMA main.{pragma}({quote(name)})").fetchall()
+    rows: list[tuple[Any, ...]] = db.execute(f"PRAGMA main.{pragma}({quote(name)})").fetchall()
+    return rows
 
 
-def list_tables(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+def list_tables(db: Database) -> list[tuple[Any, ...]]:
     """(schema, name, type, columns, without rowid, strict) of what may be of interest, in the order of creation."""
     listed = {row[1]: row for row in db.execute("PRAGMA main.table_list") if row[0] == "main"}
     stored = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
@@ -113,14 +114,14 @@ def list_tables(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
     return [listed[name] for name, _ in stored if name in listed and not fold(name).startswith(hidden)]
 
 
-def _unknown_shadows(db: sqlite3.Connection, stored: Sequence[tuple[str, str]]) -> list[str]:
+def _unknown_shadows(db: Database, stored: Sequence[tuple[str, str]]) -> list[str]:
     """How the shadow tables begin of virtual tables whose module is not loaded here, so that SQLite cannot tell."""
     modules = {name for (name,) in db.execute("PRAGMA module_list")}
     used = {name: ddl.virtual_module(sql) for name, sql in stored}
     return [f"{fold(name)}_" for name, module in used.items() if module and module not in modules]
 
 
-def stored_sql(db: sqlite3.Connection, name: str, kind: str) -> str:
+def stored_sql(db: Database, name: str, kind: str) -> str:
     """The CREATE text of a table, index or trigger; nothing for an index that SQLite made by itself."""
     row = db.execute("SELECT sql FROM sqlite_master WHERE name = ? AND type = ?", (name, kind)).fetchone()
     return (row[0] if row else None) or ""
@@ -175,7 +176,7 @@ def _choose_key(
     return (ROWID,), "rowid"
 
 
-def _read_indexes(db: sqlite3.Connection, table: str) -> tuple[Index, ...]:
+def _read_indexes(db: Database, table: str) -> tuple[Index, ...]:
     found = []
     for _, name, unique, origin, _ in pragma_rows(db, "index_list", table):
         sql = stored_sql(db, name, "index")
@@ -185,7 +186,7 @@ def _read_indexes(db: sqlite3.Connection, table: str) -> tuple[Index, ...]:
     return tuple(sorted(found, key=lambda index: index.name))
 
 
-def _read_parts(db: sqlite3.Connection, index: str, sql: str) -> Iterator[IndexPart]:
+def _read_parts(db: Database, index: str, sql: str) -> Iterator[IndexPart]:
     expressions = ddl.index_expressions(sql) if sql else []
     for place, column_id, column, descending, collation, is_key in pragma_rows(db, "index_xinfo", index):
         if is_key:
@@ -193,7 +194,7 @@ def _read_parts(db: sqlite3.Connection, index: str, sql: str) -> Iterator[IndexP
             yield IndexPart(column, expression, bool(descending), collation)
 
 
-def _read_foreign_keys(db: sqlite3.Connection, table: str, sql: str) -> tuple[ForeignKey, ...]:
+def _read_foreign_keys(db: Database, table: str, sql: str) -> tuple[ForeignKey, ...]:
     by_id: dict[int, list[tuple[Any, ...]]] = {}
     for row in pragma_rows(db, "foreign_key_list", table):
         by_id.setdefault(row[0], []).append(row)
@@ -205,7 +206,7 @@ def _read_foreign_keys(db: sqlite3.Connection, table: str, sql: str) -> tuple[Fo
     return tuple(key for key in found if key)
 
 
-def _foreign_key(db: sqlite3.Connection, rows: list[tuple[Any, ...]], deferred: bool) -> ForeignKey | None:  # noqa: FBT001
+def _foreign_key(db: Database, rows: list[tuple[Any, ...]], deferred: bool) -> ForeignKey | None:  # noqa: FBT001
     """None where the parent, or a column of it, does not exist."""
     rows.sort(key=lambda row: row[1])
     _, _, parent, _, _, on_update, on_delete, _ = rows[0]

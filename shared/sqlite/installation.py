@@ -23,6 +23,7 @@ from shared.sqlite import ddl
 from shared.sqlite.catalog import COLUMNS_AT_MOST, read_schema
 from shared.sqlite.connection import quote, writing
 from shared.sqlite.description import OWN, removes_more
+from shared.sqlite.fence import PREFIX as FENCE
 from shared.sqlite.state import read_state, write_state
 from shared.sqlite.triggers import trigger_sql
 from shared.tables import Schema, Table
@@ -35,6 +36,7 @@ _TABLES = {
     "_switchback_pending": '("tbl", "tag1", "tag2"{image})',
     "_switchback_state": "(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
 }
+_TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, ?) = ? ORDER BY rowid"
 _PENDING_INDEX = 'CREATE INDEX "_switchback_pending_tags" ON "_switchback_pending" ("tbl", "tag1", "tag2")'
 
 
@@ -68,7 +70,7 @@ def install(db: sqlite3.Connection, schema: Schema, stream: str) -> Installed:
 def uninstall(db: sqlite3.Connection) -> list[str]:
     """Remove all that ``install`` made, in a transaction of its own; returns the names, none if there was nothing."""
     with writing(db):
-        triggers = [name for name, _ in _own_triggers(db)]
+        triggers = [name for name, _ in (*_own_triggers(db), *_fences(db))]
         tables = [name for name in _TABLES if _has_table(db, name)]
         for kind, names in (("TRIGGER", triggers), ("TABLE", tables)):
             for name in names:
@@ -231,8 +233,12 @@ def _table_id(db: sqlite3.Connection, table: Table) -> int:
 
 
 def _own_triggers(db: sqlite3.Connection) -> list[tuple[str, str]]:
-    sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, ?) = ? ORDER BY rowid"
-    return db.execute(sql, (len(OWN), OWN)).fetchall()
+    """Those of capture: a fence is not for it to touch."""
+    return [(name, text) for name, text in db.execute(_TRIGGERS, (len(OWN), OWN)) if not name.startswith(FENCE)]
+
+
+def _fences(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    return db.execute(_TRIGGERS, (len(FENCE), FENCE)).fetchall()
 
 
 def _check_triggers(db: sqlite3.Connection, table: Table) -> list[str]:
@@ -255,7 +261,8 @@ def _overtakers(db: sqlite3.Connection, table: Table) -> list[tuple[str, str]]:
     What ends the statement in one of them, and keeps the row's change, would keep ours from running.
     """
     sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE ORDER BY rowid"
-    triggers = db.execute(sql, (table.name,)).fetchall()
+    found = db.execute(sql, (table.name,)).fetchall()
+    triggers = [(name, text) for name, text in found if not name.startswith(FENCE)]
     oldest = next((place for place, (name, _) in enumerate(triggers) if name.startswith(OWN)), len(triggers))
     return [(name, text) for name, text in triggers[oldest:] if not name.startswith(OWN) and ddl.is_after(text)]
 

@@ -6,20 +6,20 @@ keeps (``lease``, ``checkpoint``).  Both functions run in the caller's transacti
 
 from __future__ import annotations
 
-import sqlite3
+from shared.sqlite.database import Database
 
 _EXISTS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_switchback_state'"
 _READ = "SELECT key, value FROM _switchback_state"
 _WRITE = "REPLACE INTO _switchback_state (key, value) VALUES (?, ?)"
 
 
-def read_state(db: sqlite3.Connection) -> dict[str, str]:
+def read_state(db: Database) -> dict[str, str]:
     """All notes; empty where capture is not installed."""
     if db.execute(_EXISTS).fetchone() is None:
         return {}
     return dict(db.execute(_READ).fetchall())
 
 
-def write_state(db: sqlite3.Connection, **items: str) -> None:
+def write_state(db: Database, **items: str) -> None:
     """Add or replace notes."""
     db.executemany(_WRITE, items.items())
