@@ -1,7 +1,9 @@
 """Switchback's own notes inside the source: a few texts by key, kept in ``_switchback_state``.
 
-Keys in use: ``format``, ``incarnation``, ``stream`` (written at installation) and whatever the capture
-keeps (``lease``, ``checkpoint``).  Both functions run in the caller's transaction.
+Keys in use: ``format``, ``incarnation``, ``stream`` (written at installation), whatever the capture keeps
+(``lease``, ``checkpoint``, ``schema_version``, ``fingerprint``, ``tables``), and the file's part in the epochs
+(``role``, ``epoch``, ``attempt``, ``ledger``, ``schema``, ``opened``; see ``replica_state``).  All functions
+run in the caller's transaction.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from shared.sqlite.database import Database
 
 _EXISTS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_switchback_state'"
 _READ = "SELECT key, value FROM _switchback_state"
+_READ_ONE = "SELECT value FROM _switchback_state WHERE key = ?"
 _WRITE = "REPLACE INTO _switchback_state (key, value) VALUES (?, ?)"
 
 
@@ -18,6 +21,12 @@ def read_state(db: Database) -> dict[str, str]:
     if db.execute(_EXISTS).fetchone() is None:
         return {}
     return dict(db.execute(_READ).fetchall())
+
+
+def read_note(db: Database, key: str) -> str | None:
+    """One note of a file in which capture is installed."""
+    row = db.execute(_READ_ONE, (key,)).fetchone()
+    return str(row[0]) if row else None
 
 
 def write_state(db: Database, **items: str) -> None:
