@@ -1,4 +1,4 @@
-"""The program ``switchback-capture``: opens the source and the log, and wires the parts together."""
+"""The program ``switchback-capture``: opens the primary and the log, and wires the parts together."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import fcntl
 import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
+from capture.closing import Closing, check_not_completed
 from capture.measures import Measures
+from capture.postgres.opening import PostgresSide
 from capture.relay import Relay
-from capture.session import Pace, Session
-from capture.sqlite.opening import open_source
-from capture.wake import Waker
+from capture.session import Pace, Session, Side
+from capture.sqlite.holding import SqliteHold
+from capture.sqlite.opening import SqliteSide
+from shared.control.channel import Channel
+from shared.control.fold import State
 from shared.errors import BadInput
+from shared.log.contract import LogBackend
 from shared.log.opening import open_log_of
 from shared.log.spine import Writer
 from shared.metrics import CaptureMetrics
@@ -35,16 +41,41 @@ def serve(context: Context) -> None:
 
 
 def _work(context: Context, measures: Measures) -> None:
+    """One epoch after the other."""
+    _check_source(context.settings)
+    while not context.stop.is_set():
+        with ExitStack() as stack:
+            log = stack.enter_context(closing(open_log_of(context.settings)))
+            _work_in_epoch(context, measures, log, stack)
+
+
+def _check_source(settings: Settings) -> None:
+    """A wrong path is told before an embedded log is made."""
+    if settings.log.startswith("embedded:") and not Path(settings.log.removeprefix("embedded:")).exists():
+        SqliteHold(settings.source).standing()
+
+
+def _work_in_epoch(context: Context, measures: Measures, log: LogBackend, stack: ExitStack) -> None:
+    channel = Channel(log.control)
+    state = channel.open()
+    check_not_completed(state)
+    side = _side_of(context, state)
+    closing_side = Closing(side.hold, channel, context.stop.is_set, context.logger)
+    if not closing_side.settle():
+        return
     settings = context.settings
-    with ExitStack() as stack:
-        source = stack.enter_context(open_source(settings, context.logger))
-        log = stack.enter_context(closing(open_log_of(settings)))
-        waker = stack.enter_context(closing(Waker(settings.source, source.data_version)))
-        writer = Writer(log.spine, settings.stream, source.incarnation)
-        relay = Relay(source, writer, source.progress, measures.published)
-        pace = Pace(settings.poll_ms / 1000, settings.prune_seconds, settings.prune_rows)
-        session = Session(source, relay, log, waker, pace, measures)
-        session.run(context.stop, context.retrying.well)
+    source, bell = side.open(stack)
+    writer = Writer(log.spine, settings.stream, source.incarnation)
+    relay = Relay(source, writer, source.progress, measures.published, state.epoch)
+    pace = Pace(settings.poll_ms / 1000, settings.prune_seconds, settings.prune_rows)
+    session = Session(source, relay, log, bell, pace, measures, closing_side)
+    session.run(context.stop, context.retrying.well)
+
+
+def _side_of(context: Context, state: State) -> Side:
+    if state.primary == "postgres":
+        return PostgresSide(context.settings, context.stop)
+    return SqliteSide(context.settings, context.logger)
 
 
 @contextmanager

@@ -31,7 +31,9 @@ class Progress(Struct, frozen=True):
     number: int = 0
     offset: int = -1
     seq: int = 0
-    check: int = 0  # checksum of the change with that seq, 0 where there is none
+    check: int = 0  # checksum of the change with that seq, 0 where there is none (SQLite)
+    horizon: str = ""  # the transaction below which everything is published, "" where nothing is (PostgreSQL)
+    floor: int = 0  # the highest seq of PostgreSQL's own that was published while writers were held
     schema: bool = False
     copied: bool = False
     tables: dict[str, TableProgress] = {}
@@ -43,21 +45,30 @@ class Progress(Struct, frozen=True):
 
     def grown(self, kind: Kind, seq: int, meta: Mapping[str, Any], position: Position) -> Progress:
         """The progress with one more group."""
-        tables, check = self.tables, self.check
+        tables, check, horizon, floor = self.tables, self.check, self.horizon, self.floor
         if kind == "snapshot":
             tables = {**tables, meta["table"]: _table_progress(meta)}
         elif kind == "changes":
             check = int(meta.get("check", 0))
+            horizon, floor = str(meta.get("horizon", horizon)), int(meta.get("floor", floor))
         return msgspec.structs.replace(
             self,
             lease=position.lease,
             number=position.number,
             seq=max(self.seq, seq),
             check=check,
+            horizon=horizon,
+            floor=floor,
             schema=self.schema or kind == "schema",
             copied=self.copied or (kind == "barrier" and meta.get("purpose") == "copied"),
             tables=tables,
         )
+
+    def opened_at(self, position: Position) -> Progress:
+        """The same behind the group with which the other side closed, if that came later."""
+        if position.number <= self.number:
+            return self
+        return msgspec.structs.replace(self.at(position), schema=True, copied=True)
 
     def at(self, position: Position) -> Progress:
         """The same, now that the place in the log is known."""

@@ -24,8 +24,7 @@ from shared.log.spine import Writer
 from shared.steps import reached
 from shared.tables import Schema
 
-_OLDER = "The file is an older copy of what was replicated: bring the newer one back, or copy again"
-
+_OLDER = "The source is an older copy of what was replicated: bring the newer one back, or copy again"
 _USED = "the log holds the history of another source, or of an earlier installation, under this stream's name"
 _OTHER_NAME = "Choose another name with --stream, or remove the old log"
 
@@ -49,14 +48,20 @@ class Source(Protocol):
     def changes(self, after: int, upto: int) -> Iterator[list[Change]]:
         """The changes in (after, upto], in pages."""
 
-    def check_of(self, seq: int) -> int | None:
-        """The checksum of the change with that seq; None where it was pruned."""
+    def mark(self, high: int) -> dict[str, object]:
+        """What the header of a group that ends at that seq says of the place in the source."""
+
+    def go_on(self, progress: Progress) -> None:
+        """Go on behind what was published; SourceRestored where the source and the log do not fit together."""
 
     def census(self) -> Schema:
         """The schema with what the columns really hold."""
 
     def estimates(self) -> dict[str, int]:
         """About how many rows each table has."""
+
+    def published(self, progress: Progress) -> None:
+        """A group with changes is appended."""
 
     def save(self, progress: Progress) -> None:
         """Write the checkpoint; LeaseLost where another capture has taken over."""
@@ -77,12 +82,13 @@ class Relay:
     """Publishes one source to one spine, under one claim; after any error a new one must be made."""
 
     def __init__(
-        self, source: Source, writer: Writer, progress: Progress, observe: Callable[[Published], None]
+        self, source: Source, writer: Writer, progress: Progress, observe: Callable[[Published], None], epoch: int = 0
     ) -> None:
         self._source = source
         self._writer = writer
         self.progress = progress
         self._observe = observe
+        self._epoch = epoch
         self._totals: dict[str, int] = {}
         self.lease = 0
 
@@ -92,18 +98,11 @@ class Relay:
         An older copy of the source is found out before it claims: else the newer one could not claim that lease.
         """
         self.lease = self._source.take_lease()
-        self._check_fits(fold(self.progress, self._writer.peek(self.progress.position)))
+        self._source.go_on(fold(self.progress, self._writer.peek(self.progress.position)))
         headers = self._claim()
         self.progress = fold(self.progress, headers).at(self._writer.anchor)
         reached("claimed")
-        self._check_fits(self.progress)
-
-    def _check_fits(self, progress: Progress) -> None:
-        high, seq = self._source.high(), progress.seq
-        check = self._source.check_of(seq) if seq else None
-        if high < seq or (check is not None and progress.check not in (0, check)):
-            what = f"the source goes up to change {high}, the log to {seq}, and they do not fit together"
-            raise SourceRestored(what, remedy=_OLDER)
+        self._source.go_on(self.progress)
 
     def _claim(self) -> list[Header]:
         try:
@@ -128,7 +127,7 @@ class Relay:
 
     def publish_chunk(self) -> bool:
         """The next chunk of the snapshot behind the changes before it; False when all tables are done."""
-        table = self._next_table()
+        table = None if self.progress.copied else self._next_table()
         if table is None:
             return False
         done = self.progress.tables.get(table, TableProgress())
@@ -179,14 +178,21 @@ class Relay:
         self.flush()
         return True
 
+    def publish_rest(self, attempt: str) -> Position:
+        """All changes there are while writers are held, and the barrier behind them; returns the barrier's position."""
+        self._publish_changes(self._source.high())
+        self._append("barrier", iter(()), self.progress.seq, {"purpose": "handover", "attempt": attempt})
+        return self.flush()
+
     def _publish_changes(self, high: int) -> None:
         seq = self.progress.seq
         if high <= seq:
             return
         reached("changes-read")
-        meta = {"check": self._source.check_of(high) or 0}
+        meta = self._source.mark(high)
         pages = _Pages(self._source.changes(seq, high))
         self._append("changes", pages.pieces(), high, meta, first=seq + 1)
+        self._source.published(self.progress)
         reached("changes-appended")
         self._observe(Published("changes", "", high - seq, 0, pages.time_ms))
 
@@ -194,7 +200,7 @@ class Relay:
         self, kind: Kind, pieces: Iterator[bytes], seq: int, meta: Mapping[str, object], *, first: int | None = None
     ) -> None:
         first = seq + 1 if first is None else first
-        position = self._writer.append(kind, pieces, epoch=0, first_seq=first, last_seq=seq, meta=meta)
+        position = self._writer.append(kind, pieces, epoch=self._epoch, first_seq=first, last_seq=seq, meta=meta)
         self.progress = self.progress.grown(kind, seq, meta, position)
 
     def flush(self) -> Position:

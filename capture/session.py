@@ -9,21 +9,55 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Protocol
 
+from capture import relay
+from capture.closing import Closing, Primary
 from capture.measures import Measures
+from capture.progress import Progress
 from capture.relay import Relay
-from capture.sqlite.source import SqliteSource
-from capture.wake import Waker
 from shared.errors import LeaseLost
 from shared.log.contract import LogBackend
-from shared.reports import POSTGRES, Report, read_report
+from shared.reports import Report, read_needed, read_report
 from shared.steps import reached
 
 _CHUNKS_A_FLUSH = 4
 _PRUNE_SECONDS = 0.2
 _DISCARD_SECONDS = 60.0
 _ALIVE_SECONDS = 8 * 3600.0  # well within any retention: else a quiet stream's last group would expire
+_LOOK_SECONDS = 0.02  # between two looks at the control stream
+
+
+class Source(relay.Source, Protocol):
+    """The primary, as far as it is opened and house is kept in it."""
+
+    progress: Progress  # as the checkpoint has it
+
+    def prune(self, upto: int, limit: int) -> int:
+        """Forget changes up to that seq, at most ``limit``; returns how many went."""
+
+    def depth(self) -> tuple[int, int]:
+        """How many changes the change log holds, and the highest seq."""
+
+
+class Bell(Protocol):
+    """Waits for commits."""
+
+    def wait(self, floor: float) -> None:
+        """Return when something was committed, or after about ``floor`` seconds."""
+
+
+class Side(Protocol):
+    """One of the two databases, as capture works with it while it is primary."""
+
+    @property
+    def hold(self) -> Primary:
+        """How it is closed; works before it is opened as a source."""
+
+    def open(self, stack: ExitStack) -> tuple[Source, Bell]:
+        """Open it as a source; ``stack`` closes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +74,13 @@ class Session:
 
     def __init__(  # noqa: PLR0913  (what the composition root hands over)
         self,
-        source: SqliteSource,
+        source: Source,
         relay: Relay,
         log: LogBackend,
-        bell: Waker,
+        bell: Bell,
         pace: Pace,
         measures: Measures,
+        closing: Closing,
     ) -> None:
         self._source = source
         self._relay = relay
@@ -53,21 +88,28 @@ class Session:
         self._bell = bell
         self._pace = pace
         self._measures = measures
+        self._closing = closing
+        self._replica = closing.channel.state.replica
         self._kept = -1
         self._due = 0.0
+        self._look_due = 0.0
         self._discard_due = time.monotonic() + _DISCARD_SECONDS
         self._alive = time.monotonic()
 
     def run(self, stop: threading.Event, well: Callable[[], None]) -> None:
-        """Work until told to stop; ``well`` hears of every round of house-keeping that went well."""
+        """Work until told to stop, or until the primary is closed for the next epoch.
+
+        ``well`` hears of every round of house-keeping that went well.
+        """
         self._well = well
         self._relay.claim()
+        self._closing.primary.lease = self._relay.lease
         self._relay.publish_schema()
         self._copy(stop)
         if not stop.is_set():
             self._relay.publish_copied()
-        self._follow(stop)
-        self._relay.checkpoint()
+        if not self._follow(stop):
+            self._relay.checkpoint()
 
     def _copy(self, stop: threading.Event) -> None:
         chunks = 0
@@ -78,19 +120,31 @@ class Session:
                 reached("snapshot-flushed")
             self._keep_house()
 
-    def _follow(self, stop: threading.Event) -> None:
+    def _follow(self, stop: threading.Event) -> bool:
+        """True when the primary was closed."""
         while not stop.is_set():
+            if self._take_part():
+                return True
             if self._relay.publish_changes():
                 self._measures.logged()
             else:
                 self._bell.wait(self._pace.poll)
             self._keep_house()
+        return False
+
+    def _take_part(self) -> bool:
+        now = time.monotonic()
+        if now < self._look_due:
+            return False
+        self._look_due = now + _LOOK_SECONDS
+        attempt = self._closing.channel.look().attempt
+        return attempt is not None and self._closing.take_part(attempt, self._relay)
 
     def _keep_house(self) -> None:
         now = time.monotonic()
         if now < self._due:
             return
-        report = read_report(self._log, POSTGRES)
+        report = read_report(self._log, self._replica)
         self._check_report(report)
         if self._relay.progress.number != self._kept:
             self._relay.checkpoint()
@@ -117,10 +171,12 @@ class Session:
                 self._measures.pruned(pruned)
 
     def _discard(self, applied: int, now: float) -> None:
-        """Let the embedded log forget what is applied and behind the checkpoint; both anchors stay."""
+        """Let the embedded log forget what is applied, behind the checkpoint and verified; the anchors stay."""
         if now < self._discard_due:
             return
-        self._log.spine.discard(min(applied, self._relay.progress.offset))
+        needed = read_needed(self._log, time.time_ns() // 1_000_000)
+        upto = min(applied, self._relay.progress.offset)
+        self._log.spine.discard(min(upto, needed.offset) if needed else upto)
         self._discard_due = now + _DISCARD_SECONDS
 
     def _check_report(self, report: Report) -> None:

@@ -6,6 +6,7 @@ files; 3 the stream must not simply go on; 70 a bug; 130 Ctrl-C.
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from contextlib import closing
@@ -17,6 +18,7 @@ from rich.live import Live
 
 from operations.flags import with_settings
 from operations.screen import complain, out, say, say_json
+from shared import steps
 from shared.errors import BadInput, SwitchbackError
 from shared.metrics import product_version
 from shared.program import BUG_EXIT_CODE
@@ -41,6 +43,7 @@ app.add_typer(log, name="log")
 def main() -> NoReturn:
     """Run the program; an error that is ours becomes one line on standard error."""
     try:
+        steps.arm(os.environ.get(steps.VARIABLE))
         app(prog_name="switchback")
     except SwitchbackError as error:
         complain(str(error))
@@ -142,6 +145,78 @@ def verify(
     raise typer.Exit(verify_command(settings, tables or [], changed, json, repair, out))
 
 
+MaxPause = Annotated[float, typer.Option("--max-pause", min=0.1, help="seconds that writers may wait at the most")]
+Within = Annotated[
+    float, typer.Option("--verified-within", min=0, help="hours: a full verification may not be older")
+]
+Unverified = Annotated[bool, typer.Option("--unverified", help="go without a full verification")]
+Postpone = Annotated[
+    Path | None, typer.Option("--postpone", metavar="FILE", help="be ready, but wait while this file exists")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="check and print the steps; do nothing")]
+
+
+@app.command()
+@with_settings("source", "target", every=True)
+def cutover(  # noqa: PLR0913  (flags)
+    settings: Settings,
+    *,
+    max_pause: MaxPause = 5.0,
+    verified_within: Within = 24.0,
+    unverified: Unverified = False,
+    postpone: Postpone = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Make PostgreSQL the primary; SQLite follows as replica from then on."""
+    _flip(settings, "postgres", max_pause, None if unverified else verified_within, postpone, dry_run=dry_run)
+
+
+@app.command()
+@with_settings("source", "target", every=True)
+def rollback(  # noqa: PLR0913  (flags)
+    settings: Settings,
+    *,
+    max_pause: MaxPause = 5.0,
+    verified_within: Within = 24.0,
+    unverified: Unverified = False,
+    postpone: Postpone = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Make SQLite the primary again; PostgreSQL follows as replica from then on."""
+    _flip(settings, "sqlite", max_pause, None if unverified else verified_within, postpone, dry_run=dry_run)
+
+
+@app.command()
+@with_settings("source", "target", every=True)
+def rehearse(settings: Settings, *, max_pause: MaxPause = 5.0, verified_within: Within = 24.0) -> None:
+    """Go through the next change of primary up to the fence, let go again, and say how long the pause would be."""
+    from operations.cutover.flip import Options, rehearse  # noqa: PLC0415
+
+    raise typer.Exit(rehearse(settings, Options(max_pause, verified_within, rehearsal=True)))
+
+
+@app.command()
+@with_settings("source")
+def abort(
+    settings: Settings,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="for the others who read it")] = "aborted by the operator",
+) -> None:
+    """Give the cutover or rollback that is under way up: the old primary takes writes again."""
+    from operations.cutover.controls import abort  # noqa: PLC0415
+
+    raise typer.Exit(abort(settings, reason))
+
+
+@app.command()
+@with_settings("source")
+def resume(settings: Settings) -> None:
+    """See a cutover or rollback through that was left half-way, and tell the application who is primary."""
+    from operations.cutover.controls import resume  # noqa: PLC0415
+
+    raise typer.Exit(resume(settings))
+
+
 @log.command("show")
 @with_settings()
 def log_show(
@@ -200,6 +275,20 @@ def demo(
 def version() -> None:
     """Print the version."""
     say(product_version())
+
+
+def _flip(  # noqa: PLR0913  (flags)
+    settings: Settings,
+    to: str,
+    max_pause: float,
+    verified_within: float | None,
+    postpone: Path | None,
+    *,
+    dry_run: bool,
+) -> None:
+    from operations.cutover.flip import Options, flip  # noqa: PLC0415
+
+    raise typer.Exit(flip(settings, to, Options(max_pause, verified_within, postpone, dry_run=dry_run)))
 
 
 def _repeat(show: object) -> NoReturn:

@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from shared.errors import BadInput
+from shared.postgres import reverse
 from shared.postgres.connection import connect as connect_postgres
 from shared.postgres.connection import translated as postgres_errors
 from shared.postgres.ledger import exists
@@ -88,12 +89,13 @@ def _forget_in_target(settings: Settings) -> None:
     with _target(settings) as db:
         if db is None or not exists(db):
             return
+        reverse.uninstall(db, settings.stream)
         tables = [sql.Identifier("switchback", name) for (name,) in db.execute(_TABLES)]
         for table in tables:
             db.execute(sql.SQL("DELETE FROM {} WHERE stream = %s").format(table), (settings.stream,))
         if db.execute(_STREAMS).fetchone() is None:
             db.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(tables)))
-            db.execute("DROP SCHEMA switchback")
+            db.execute("DROP SCHEMA switchback CASCADE")  # tables, functions and sequences for the way back
 
 
 @contextmanager

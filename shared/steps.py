@@ -26,7 +26,20 @@ CAPTURE_STEPS = (
     "pruned",
 )
 SINK_STEPS = ("started", "group-read", "applied", "ledger-written", "committed", "reported", "table-finished")
-STEPS = CAPTURE_STEPS + SINK_STEPS
+CLOSING_STEPS = (
+    "asked",
+    "held",
+    "rest-published",
+    "held-said",
+    "before-fence",
+    "fence-committed",
+    "before-unfence",
+    "unfenced",
+    "gave-up",
+)
+OPENING_STEPS = ("drained", "prepared", "before-opening", "opening-said", "opened")
+CUTOVER_STEPS = ("before-asking", "asking-said", "held-seen", "verified-said", "opened-seen", "announced")
+STEPS = CAPTURE_STEPS + SINK_STEPS + CLOSING_STEPS + OPENING_STEPS + CUTOVER_STEPS
 
 _armed: str | None = None
 _left = 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
+from shared.control.channel import Channel
 from shared.findings import Finding
 from shared.log.opening import open_log_of
 from shared.log.spine import Reader
@@ -13,8 +14,10 @@ from shared.program import Context, run_program
 from shared.reports import Report
 from sink.applier import Applier, Limits, Standing
 from sink.measures import Measures
+from sink.opening import Taker
 from sink.postgres.replica import PostgresReplica
 from sink.session import Session
+from sink.sqlite.replica import SqliteReplica
 
 
 def main() -> None:
@@ -30,26 +33,43 @@ def serve(context: Context) -> None:
 
 
 def _work(context: Context, measures: Measures) -> None:
+    """One epoch after the other."""
+    while not context.stop.is_set():
+        with ExitStack() as stack:
+            _work_in_epoch(context, measures, stack)
+
+
+def _work_in_epoch(context: Context, measures: Measures, stack: ExitStack) -> None:
     settings = context.settings
-    with ExitStack() as stack:
-        dsn = settings.target.get_secret_value()
+    log = open_log_of(settings)
+    stack.callback(log.close)
+    channel = Channel(log.control)
+    side = channel.open().replica
+    replica = stack.enter_context(closing(_open_replica(context, measures, side)))
+    taker = Taker(replica, channel, context.stop.is_set, context.logger)
+    if not taker.settle():
+        return
+    ledger, schema = replica.open()
+    reader = Reader(log.spine, settings.stream, ledger.position)
+    context.logger.info("goes on behind", replica=side, position=str(ledger.position), seq=ledger.seq)
+    report = Report(ledger.incarnation, *ledger.position.parts, ledger.seq, copied=ledger.copied)
+    session = Session(log, reader, replica, measures, report, taker)
+    limits = Limits(settings.batch_changes, settings.batch_bytes)
+    applier = Applier(replica, Standing(ledger.incarnation, ledger.seq, schema), limits, session)
+    session.run(applier, context.stop, context.retrying.well)
 
-        def tell(finding: Finding) -> None:
-            measures.found(finding)
-            context.logger.warning(finding.what, code=finding.code, where=finding.where, remedy=finding.remedy)
 
-        replica = PostgresReplica(dsn, settings.stream, settings.types, settings.existing, tell)
-        stack.callback(replica.close)
-        ledger, schema = replica.open()
-        log = open_log_of(settings)
-        stack.callback(log.close)
-        reader = Reader(log.spine, settings.stream, ledger.position)
-        context.logger.info("goes on behind", position=str(ledger.position), seq=ledger.seq)
-        report = Report(ledger.incarnation, *ledger.position.parts, ledger.seq, copied=ledger.copied)
-        session = Session(log, reader, replica, measures, report)
-        limits = Limits(settings.batch_changes, settings.batch_bytes)
-        applier = Applier(replica, Standing(ledger.incarnation, ledger.seq, schema), limits, session)
-        session.run(applier, context.stop, context.retrying.well)
+def _open_replica(context: Context, measures: Measures, side: str) -> PostgresReplica | SqliteReplica:
+    settings = context.settings
+
+    def tell(finding: Finding) -> None:
+        measures.found(finding)
+        context.logger.warning(finding.what, code=finding.code, where=finding.where, remedy=finding.remedy)
+
+    if side == "sqlite":
+        return SqliteReplica(settings.source, settings.busy_seconds)
+    dsn = settings.target.get_secret_value()
+    return PostgresReplica(dsn, settings.stream, settings.types, settings.existing, tell)
 
 
 if __name__ == "__main__":

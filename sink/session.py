@@ -11,10 +11,11 @@ import msgspec
 from shared.errors import Hold, Stop
 from shared.log.contract import LogBackend
 from shared.log.spine import Reader
-from shared.reports import POSTGRES, Report, send_report
+from shared.reports import Report, send_report
 from shared.steps import reached
 from sink.applier import Applied, Applier
 from sink.measures import Measures
+from sink.opening import Taker
 from sink.replica import Replica
 
 _READ_SECONDS = 0.25
@@ -22,28 +23,39 @@ _REPORT_SECONDS = 0.5
 
 
 class Session:
-    """Applies one stream until told to stop; reports to the log at most twice a second."""
+    """Applies one stream until told to stop or until its replica is opened; reports to the log twice a second."""
 
-    def __init__(self, log: LogBackend, reader: Reader, replica: Replica, measures: Measures, report: Report) -> None:
+    def __init__(  # noqa: PLR0913  (what the composition root hands over)
+        self, log: LogBackend, reader: Reader, replica: Replica, measures: Measures, report: Report, taker: Taker
+    ) -> None:
         self._log = log
         self._reader = reader
         self._replica = replica
         self._measures = measures
         self._report = report
+        self._taker = taker
+        self._name = taker.channel.state.replica
         self._sent: Report | None = None
         self._due = 0.0
+        self._barrier = True  # the last one may have been applied before a restart
 
     def run(self, applier: Applier, stop: threading.Event, well: Callable[[], None]) -> None:
-        """Work until told to stop; why the stream must stand still goes into the last report."""
+        """Work until it ends; why the stream must stand still goes into the last report."""
         reached("started")
         try:
-            while not stop.is_set():
+            while not stop.is_set() and not self._take_part():
                 applier.apply(self._reader.read(_READ_SECONDS))
                 self._send(time.monotonic(), well)
         except (Hold, Stop) as trouble:
-            send_report(self._log, POSTGRES, msgspec.structs.replace(self._report, trouble=str(trouble)))
+            send_report(self._log, self._name, msgspec.structs.replace(self._report, trouble=str(trouble)))
             raise
         self._send(self._due, well)
+
+    def _take_part(self) -> bool:
+        if not self._barrier:
+            return False
+        self._barrier = False
+        return self._taker.take_part(self._report.number)
 
     def applied(self, applied: Applied) -> None:
         """Take note of a commit."""
@@ -51,6 +63,7 @@ class Session:
         copied = self._report.copied or (header.kind == "barrier" and header.meta.get("purpose") == "copied")
         seq = max(self._report.seq, header.last_seq)
         self._report = Report(header.incarnation, *applied.position.parts, seq, copied=copied)
+        self._barrier = self._barrier or header.meta.get("purpose") == "handover"
         self._measures.applied(applied)
 
     def _send(self, now: float, well: Callable[[], None]) -> None:
@@ -60,6 +73,6 @@ class Session:
         self._measures.looked(self._report.offset, self._log.spine.bounds()[1], self._replica.fallbacks)
         well()
         if self._report != self._sent:
-            send_report(self._log, POSTGRES, self._report)
+            send_report(self._log, self._name, self._report)
             reached("reported")
             self._sent = self._report

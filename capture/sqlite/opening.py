@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from capture.progress import decode_progress
+from capture.sqlite.holding import SqliteHold
 from capture.sqlite.source import RECOPY, VACUUMED, SqliteSource, renumbered
+from capture.wake import Waker
 from shared.errors import BadInput, SchemaChanged
 from shared.logs import Logger
 from shared.settings import Settings
@@ -17,6 +19,21 @@ from shared.sqlite.connection import connect, reading, translated, writing
 from shared.sqlite.installation import check_installed, install
 from shared.sqlite.state import read_state, write_state
 from shared.tables import Schema
+
+
+class SqliteSide:
+    """Implements capture.session.Side."""
+
+    def __init__(self, settings: Settings, logger: Logger) -> None:
+        self._settings = settings
+        self._logger = logger
+        self.hold = SqliteHold(settings.source)
+
+    def open(self, stack: ExitStack) -> tuple[SqliteSource, Waker]:
+        """The file with capture installed, and what waits for its commits."""
+        source = stack.enter_context(open_source(self._settings, self._logger))
+        self.hold.schema = source.schema
+        return source, stack.enter_context(closing(Waker(self._settings.source, source.data_version)))
 
 
 @contextmanager

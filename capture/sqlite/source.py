@@ -7,6 +7,7 @@ and the highest seq (the file may have been restored from an older copy).
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -16,8 +17,8 @@ from pathlib import Path
 from capture.census import take_census
 from capture.progress import Progress, decode_progress, encode_progress
 from capture.sqlite.chunks import Chunk, TableReader, estimate_rows
-from shared.errors import LeaseLost, SchemaChanged, SourceRestored
-from shared.groups import Change
+from shared.errors import LeaseLost, Retry, SchemaChanged, SourceRestored
+from shared.groups import Change, Position
 from shared.sqlite.catalog import fingerprint, schema_version
 from shared.sqlite.changelog import high, prune, read_changes
 from shared.sqlite.connection import FileIdentity, fetch_rows, reading, same_file, translated, writing
@@ -26,6 +27,7 @@ from shared.sqlite.state import read_state, write_state
 from shared.tables import Schema
 
 RECOPY = "Copy again, for changes may be missing: `switchback uninstall --all`, empty the target, `switchback run`"
+OLDER = "The file is an older copy of what was replicated: bring the newer one back, or copy again"
 _ROW = "SELECT * FROM _switchback_log WHERE seq = ?"
 _SPAN = "SELECT (SELECT min(seq) FROM _switchback_log), (SELECT max(seq) FROM _switchback_log)"
 _PAGE = 5_000
@@ -54,7 +56,8 @@ class SqliteSource:
         with self._translated(), reading(db):
             state = read_state(db)
             self.incarnation = state["incarnation"]
-            self.progress = decode_progress(state.get("checkpoint"))
+            opened = Position(*json.loads(state.get("opened", "[0, 0, -1]")))
+            self.progress = decode_progress(state.get("checkpoint")).opened_at(opened)
             self.copied = self.progress.copied
             self._version = schema_version(db)
             self._fingerprint = fingerprint(db)
@@ -84,8 +87,23 @@ class SqliteSource:
             after = page[-1].seq
             yield page
 
-    def check_of(self, seq: int) -> int | None:
-        """A checksum over the log's row, never 0."""
+    def mark(self, high: int) -> dict[str, object]:
+        """The checksum of the change with that seq."""
+        return {"check": self._check_of(high) or 0}
+
+    def published(self, progress: Progress) -> None:
+        """Nothing is kept beside the checkpoint."""
+
+    def go_on(self, progress: Progress) -> None:
+        """The change that was published last must be there, and be the same."""
+        highest, seq = self.high(), progress.seq
+        check = self._check_of(seq) if seq else None
+        if highest < seq or (check is not None and progress.check not in (0, check)):
+            what = f"the source goes up to change {highest}, the log to {seq}, and they do not fit together"
+            raise SourceRestored(what, remedy=OLDER)
+
+    def _check_of(self, seq: int) -> int | None:
+        """A checksum over the log's row, never 0; None where it was pruned."""
         with self._translated(), reading(self._db):
             rows = fetch_rows(self._db, _ROW, (seq,))
         return zlib.crc32(repr(rows[0]).encode(errors="surrogateescape")) or 1 if rows else None
@@ -129,8 +147,8 @@ class SqliteSource:
             what = "the source file was replaced by another one"
             raise SourceRestored(what, where=str(self._path), remedy=RECOPY)
         with self._translated(), reading(self._db):
-            self._check_schema()
             self._check_lease()
+            self._check_schema()
             highest = high(self._db)
             if highest < self._seen_seq:
                 what = f"the source went back from change {self._seen_seq} to {highest}"
@@ -139,7 +157,10 @@ class SqliteSource:
             yield highest
 
     def _check_lease(self) -> None:
-        lease = int(read_state(self._db).get("lease", "0"))
+        state = read_state(self._db)
+        lease = int(state.get("lease", "0"))
+        if state.get("role", "primary") != "primary":
+            raise Retry("the source was closed for the next epoch", where=str(self._path))
         if lease > self._lease:
             what = f"another capture has taken over with lease {lease}"
             raise LeaseLost(what, where=str(self._path), remedy="Run one capture a source")
@@ -151,6 +172,9 @@ class SqliteSource:
         """Called with every read; looks closer only when SQLite's schema version moved."""
         version = schema_version(self._db)
         if version == self._version:
+            return
+        if read_state(self._db).get("schema_version") == str(version):  # a fence came or went; see its notes
+            self._version = version
             return
         wrong = check_installed(self._db, self.schema)
         if wrong:

@@ -8,15 +8,17 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from shared.control.standing import Standing
 from shared.errors import Retry
 from shared.findings import Finding
 from shared.groups import Header, Position, Rows
-from shared.postgres import ledger
+from shared.postgres import fence, ledger, reverse
 from shared.postgres.connection import connect, translated
 from shared.postgres.ledger import Ledger
 from shared.tables import Schema
 from sink.batch import Batch
 from sink.postgres.indexes import drop_indexes_of_long
+from sink.postgres.opening import Opener
 from sink.postgres.plan import Misfit, TablePlan, make_plan
 from sink.postgres.rows import RowWriter
 from sink.postgres.target import create_tables, finish, finish_table
@@ -50,7 +52,9 @@ class PostgresReplica:
         self._tell = tell
         self._found: list[Finding] = []
         self.findings: list[Finding] = []
+        self._token = 0
         self._db = connect(dsn, application_name=f"switchback-sink {stream}")
+        self._opener = Opener(self._db, stream)
         self._rows = RowWriter(self._db, self.plan)
 
     def open(self) -> tuple[Ledger, Schema | None]:
@@ -86,6 +90,7 @@ class PostgresReplica:
         """Begin."""
         with translated(where="begin"):
             self._db.execute("BEGIN")
+            self._db.execute(fence.PASS)
             if not self.silenced:
                 self._db.execute("SET CONSTRAINTS ALL DEFERRED")
         self._rows.begin()
@@ -184,6 +189,25 @@ class PostgresReplica:
         if self._schema is not None:
             with translated(where="foreign keys and sequences"):
                 self._found += finish(self._db, self._schema, self._created)
+                reverse.install(self._db, self._stream, self._schema)
+
+    def standing(self) -> Standing:
+        """What the database says of itself."""
+        return self._opener.standing()
+
+    def prepare(self, attempt: str, epoch: int, sequences: Mapping[str, int]) -> None:
+        """Everything that opening needs, uncommitted."""
+        assert self._schema is not None
+        self._opener.prepare(self._schema, self._token, attempt, epoch, sequences)
+
+    def unprepare(self) -> None:
+        """Roll that back."""
+        self._opener.unprepare()
+
+    def open_side(self, attempt: str, epoch: int, sequences: Mapping[str, int]) -> None:
+        """Open it as the new primary."""
+        assert self._schema is not None
+        self._opener.commit(self._schema, self._token, attempt, epoch, sequences)
 
     @property
     def fallbacks(self) -> dict[str, int]:

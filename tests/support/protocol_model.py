@@ -12,18 +12,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 from shared.control import records
 from shared.control.fold import Attempt, State, judge
-from shared.control.records import Aborted, Asked, Drained, Fenced, Held, Opened, Opening, Prepared, Verified
+from shared.control.records import Drained, Fenced, Opening
 
 Log = tuple[tuple[str, int], ...]
 """Name of the record and number of the attempt, in their order."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def fold(log: Log) -> State:
     """The state after those records, by the product's own rules."""
     if not log:
@@ -35,7 +35,7 @@ def _void(log: Log, name: str, attempt: int) -> bool:
     return bool(judge(fold(log), _record(name, attempt)).void)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _record(name: str, attempt: int) -> records.Record:
     given: dict[str, object] = {"by": "", "at_ms": 0, "attempt": str(attempt)}
     more: dict[str, dict[str, object]] = {
@@ -57,6 +57,9 @@ class Program(NamedTuple):
     saw: int = 0  # what the database said of itself when this program looked
 
 
+_IDLE = Program(0, "idle")
+
+
 @dataclass(frozen=True)
 class World:
     """Everything there is.  Writes are counted: A has ``written``, the spine ``published``, B ``applied`` of them."""
@@ -72,7 +75,7 @@ class World:
     captures: tuple[Program, ...] = (Program(1),)
     sinks: tuple[Program, ...] = (Program(1),)
     prepared: int = 0  # the instance of the sink whose transaction is open on B
-    operator: Program = Program(0, "idle")
+    operator: Program = _IDLE
     deaths: int = 0
     freezes: int = 0
 
@@ -116,7 +119,7 @@ def _with_sink(world: World, program: Program) -> World:
     return replace(world, sinks=tuple(program if other.name == program.name else other for other in world.sinks))
 
 
-def _capture_steps(world: World, me: Program) -> Iterator[World]:
+def _capture_steps(world: World, me: Program) -> Iterator[World]:  # noqa: C901, PLR0912, PLR0915  (a table of steps)
     """capture.closing, one step at a time."""
     newest = me.name == max(other.name for other in world.captures)
     attempt = _of(me, world)
@@ -205,7 +208,7 @@ def _settle(world: World, me: Program, attempt: Attempt | None) -> Iterator[Worl
         yield _with_capture(down, me._replace(at="start"))
 
 
-def _sink_steps(world: World, me: Program) -> Iterator[World]:
+def _sink_steps(world: World, me: Program) -> Iterator[World]:  # noqa: C901, PLR0912, PLR0915  (a table of steps)
     """sink.opening, one step at a time; only the newest instance has the ledger's token."""
     newest = me.name == max(other.name for other in world.sinks)
     attempt = _of(me, world)
@@ -227,9 +230,9 @@ def _sink_steps(world: World, me: Program) -> Iterator[World]:
             if newest and world.applied < world.published:
                 yield replace(world, applied=world.applied + 1)
             barrier = dict(world.barriers).get(number)
-            if newest and attempt and attempt.held and not attempt.aborted and barrier is not None:
-                if world.applied >= barrier:
-                    yield _with_sink(world, me._replace(at="say drained", attempt=number))
+            drained = barrier is not None and world.applied >= barrier
+            if drained and newest and attempt and attempt.held and not attempt.aborted:
+                yield _with_sink(world, me._replace(at="say drained", attempt=number))
         case "say drained":
             said, now, _ = _says(world, me, "Drained", me.attempt)
             yield _with_sink(said, now._replace(at="prepare"))

@@ -1,0 +1,235 @@
+"""Capture's part of a change of epoch: hold the primary's writers, publish the rest, put the fence up.
+
+``Closing.take_part`` runs one attempt from ``asked`` on.  Until the fence is committed everything is undone by
+ending the held transaction, which also happens if this process dies.  The fence's commit is the point of no
+return for this side: whether it is taken down again is then decided by the control stream alone, here or,
+after a crash, in ``settle``.
+
+No writer waits longer than the attempt's ``max_pause``: it bounds the hold from its first moment to the fence.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from capture.progress import Progress
+from capture.relay import Relay
+from shared.control.channel import Channel
+from shared.control.fold import Attempt, State
+from shared.control.records import CAPTURE, Aborted, Drained, Fenced, Held, LetGo, Prepared, Verified, now_ms
+from shared.control.standing import Standing
+from shared.errors import Retry, SourceRestored, Stop
+from shared.groups import Position
+from shared.logs import Logger
+from shared.steps import reached
+
+_LONG = 1e9
+
+
+class Primary(Protocol):
+    """The primary, as far as it is closed and opened again.
+
+    ``lease`` is the one that the relay publishes under: where the database knows a later one, nothing is closed.
+    """
+
+    lease: int
+
+    def standing(self) -> Standing:
+        """What the database says of itself."""
+
+    def hold(self, patience: float) -> str:
+        """Make writers wait from now on, "" as answer; or why that was not to be had, and nobody waits."""
+
+    def sequences(self) -> dict[str, int]:
+        """The last number that each table's sequence has given out."""
+
+    def try_fence(self) -> None:
+        """Put the fence up in the held transaction, which is rolled back: to see how long it takes."""
+
+    def let_go(self) -> None:
+        """Undo the hold; nothing happens where there is none."""
+
+    def fence(self, attempt: str, epoch: int, position: Position, progress: Progress) -> None:
+        """Close the held database for writers, note where its replica begins, commit."""
+
+    def unfence(self, attempt: str) -> bool:
+        """Take the fence down if it is that attempt's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """One program's way to close its primary."""
+
+    primary: Primary
+    channel: Channel
+    stopped: Callable[[], bool]
+    logger: Logger
+
+    def take_part(self, attempt: Attempt, relay: Relay) -> bool:
+        """Carry out an attempt; True if the primary is closed now, and this program's work with it over."""
+        patience = attempt.asked.max_pause_ms / 1000
+        reached("asked")
+        if attempt.held or attempt.aborted:
+            return self._give_up(attempt, "")
+        self.logger.info("holding the writers", attempt=attempt.id, epoch=attempt.epoch)
+        trouble = self.primary.hold(patience)
+        if trouble:
+            return self._give_up(attempt, trouble)
+        try:
+            reached("held")
+            return self._close(attempt, relay, time.monotonic() + patience, now_ms())
+        finally:
+            self.primary.let_go()
+
+    def _close(self, attempt: Attempt, relay: Relay, deadline: float, since_ms: int) -> bool:
+        sequences = self.primary.sequences()
+        position = relay.publish_rest(attempt.id)
+        reached("rest-published")
+        lease, number, offset = position.parts
+        held = Held(
+            by=CAPTURE,
+            at_ms=now_ms(),
+            attempt=attempt.id,
+            since_ms=since_ms,
+            lease=lease,
+            number=number,
+            offset=offset,
+            sequences=sequences,
+        )
+        began = time.monotonic()
+        if void := self.channel.say(held):
+            return self._give_up(attempt, void)
+        said = time.monotonic() - began
+        reached("held-said")
+        self.channel.wait(lambda state: _decided(state, attempt), deadline, self.stopped)
+        if not _may_fence(self.channel.look(), attempt):
+            rehearsed = self._rehearse_fence(said) if attempt.asked.rehearsal else 0
+            return self._give_up(attempt, self._reason(attempt), rehearsed)
+        reached("before-fence")
+        self.primary.fence(attempt.id, attempt.epoch, position, relay.progress)
+        reached("fence-committed")
+        return self._say_fenced(attempt)
+
+    def _rehearse_fence(self, said: float) -> int:
+        """What would still come, in milliseconds: the fence, and two records that others wait for."""
+        began = time.monotonic()
+        self.primary.try_fence()
+        return round((time.monotonic() - began + 2 * said) * 1000)
+
+    def _reason(self, attempt: Attempt) -> str:
+        now = self.channel.state.attempt
+        if self.stopped():
+            return "capture was stopped"
+        if now is None or now.id != attempt.id:
+            return ""
+        missing = [step.__name__.lower() for step in (Drained, Verified, Prepared) if not now.has(step)]
+        seconds = attempt.asked.max_pause_ms / 1000
+        return f"writers had waited for {seconds:g} s, and it was not yet {' nor '.join(missing)}"
+
+    def _say_fenced(self, attempt: Attempt) -> bool:
+        """Another instance may have said so first: what counts is what the stream says of the attempt now."""
+        void = self.channel.say(Fenced(by=CAPTURE, at_ms=now_ms(), attempt=attempt.id))
+        if not void or _stays_closed(self.channel.state, attempt):
+            self.logger.info("closed", attempt=attempt.id, epoch=attempt.epoch)
+            return True
+        self.logger.warning("the fence comes down again", attempt=attempt.id, reason=void)
+        return not self._take_back(attempt)
+
+    def _take_back(self, attempt: Attempt) -> bool:
+        reached("before-unfence")
+        self.primary.unfence(attempt.id)
+        reached("unfenced")
+        self.channel.say(LetGo(by=CAPTURE, at_ms=now_ms(), attempt=attempt.id))
+        return True
+
+    def _give_up(self, attempt: Attempt, reason: str, fence_ms: int = 0) -> bool:
+        """Let the writers go, and say so."""
+        self.primary.let_go()
+        now = self.channel.state.attempt
+        if now and now.id == attempt.id and not now.aborted:
+            self.channel.say(Aborted(by=CAPTURE, at_ms=now_ms(), attempt=attempt.id, reason=reason))
+        reached("gave-up")
+        self.channel.say(LetGo(by=CAPTURE, at_ms=now_ms(), attempt=attempt.id, fence_ms=fence_ms))
+        self.logger.info("writers go on", attempt=attempt.id, reason=reason or "aborted")
+        return False
+
+    def settle(self) -> bool:
+        """Where an interruption left this side: True if it is the open primary, False if the other one is now.
+
+        Also waits, closed, for an attempt that is beyond the fence.  Raises SourceRestored where the database is
+        not what the control stream says.
+
+        The database is looked at first and the stream read to its end after that: so an attempt whose fence was
+        seen and that is not under way is over, and never one that this program has not heard of yet.
+        """
+        side = self.channel.state.primary
+        standing = self.primary.standing()
+        state = self.channel.open()
+        attempt = state.attempt
+        if state.primary != side:
+            return False
+        if standing.role == "primary":
+            self._check_open(state)
+            if attempt:
+                self._give_up(attempt, "capture was started anew, and with that the writers were let go")
+            return True
+        if attempt and attempt.id == standing.attempt:
+            return self._await_opening(attempt)
+        if standing.epoch == state.epoch + 1:  # fenced for an attempt that was given up: it can never be opened
+            self.primary.unfence(standing.attempt)
+            return True
+        what = f"{state.primary} says that it is a replica since epoch {standing.epoch}, but it is epoch {state.epoch}"
+        raise SourceRestored(what, remedy=_RESTORED)
+
+    def _check_open(self, state: State) -> None:
+        """Another instance may have closed it meanwhile: then both are looked at anew."""
+        standing = self.primary.standing()
+        if standing.role == "replica":
+            raise Retry("the primary was closed just now", where=f"epoch {standing.epoch}")
+        fenced = state.attempt and state.attempt.has(Fenced)
+        if fenced or standing.epoch != state.epoch:
+            what = f"{state.primary} stands at epoch {standing.epoch}, but the control stream at {state.epoch}"
+            raise SourceRestored(what, remedy=_RESTORED)
+
+    def _await_opening(self, attempt: Attempt) -> bool:
+        if not attempt.has(Fenced) and not attempt.aborted and self._say_fenced(attempt) is False:
+            return True
+        self.channel.wait(lambda state: _undone(state, attempt) or _over(state, attempt), _LONG, self.stopped)
+        if _undone(self.channel.state, attempt):
+            return self._take_back(attempt)
+        return False
+
+
+_RESTORED = "Was it restored from a backup? Bring the newer one back, or copy again"
+
+
+def _over(state: State, attempt: Attempt) -> bool:
+    return state.attempt is None or state.attempt.id != attempt.id
+
+
+def _undone(state: State, attempt: Attempt) -> bool:
+    return not _over(state, attempt) and state.attempt is not None and state.attempt.aborted is not None
+
+
+def _stays_closed(state: State, attempt: Attempt) -> bool:
+    if _over(state, attempt):
+        return state.epoch >= attempt.epoch
+    return state.attempt is not None and state.attempt.may_open
+
+
+def _may_fence(state: State, attempt: Attempt) -> bool:
+    return not _over(state, attempt) and state.attempt is not None and state.attempt.may_fence
+
+
+def _decided(state: State, attempt: Attempt) -> bool:
+    return _over(state, attempt) or _undone(state, attempt) or _may_fence(state, attempt)
+
+
+def check_not_completed(state: State) -> None:
+    """Stop where the operator has said that the migration is over."""
+    if state.completed:
+        remedy = "Nothing is left to do: stop both daemons"
+        raise Stop("the migration is completed", remedy=remedy)

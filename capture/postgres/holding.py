@@ -1,0 +1,140 @@
+"""Closing the PostgreSQL primary: the lock that writers wait for, and the fence that is put up behind it.
+
+The lock is asked for in short tries, each ended before PostgreSQL would look for a deadlock: writers that come
+meanwhile queue behind it, and none of them may be made a victim.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import psycopg
+from psycopg import errors, sql
+
+from capture.postgres import queries
+from capture.postgres.source import PostgresSource
+from capture.progress import Progress, encode_progress
+from shared.control.standing import Standing
+from shared.errors import LeaseLost, Retry
+from shared.groups import Position
+from shared.postgres.connection import connect, translated
+from shared.postgres.fence import last_numbers, switch
+from shared.postgres.reverse import current_schema
+from shared.postgres.side import read_side, set_role
+
+_TRY_MS = 250
+_PAUSE_SECONDS = 0.05
+_GRACE_MS = 10_000
+
+
+class PostgresHold:
+    """Implements capture.closing.Primary for a database."""
+
+    def __init__(self, dsn: str, stream: str) -> None:
+        self._dsn = dsn
+        self._stream = stream
+        self._db: psycopg.Connection[Any] | None = None
+        self.source: PostgresSource | None = None
+        self.lease = 0
+
+    def standing(self) -> Standing:
+        """What the database says of itself."""
+        with self._connected() as db, translated(where="the primary, PostgreSQL"):
+            side = read_side(db, self._stream)
+        return Standing(side.epoch, side.role, side.attempt) if side else Standing(0, "replica", "")
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        return connect(self._dsn, application_name=f"switchback-hold {self._stream}")
+
+    def hold(self, patience: float) -> str:
+        """Lock all tables against writers."""
+        self._db = self._connected()
+        deadline = time.monotonic() + patience
+        with translated(where="holding PostgreSQL's writers"):
+            while not self._lock(self._db, patience):
+                if time.monotonic() > deadline:
+                    who = self._locker(self._db)
+                    self.let_go()
+                    return f"writers of PostgreSQL did not end within {patience:g} s{who}"
+                time.sleep(_PAUSE_SECONDS)
+        if self.source:
+            self.source.held = True
+        return ""
+
+    def _lock(self, db: psycopg.Connection[Any], patience: float) -> bool:
+        db.execute("BEGIN")
+        db.execute(f"SET LOCAL lock_timeout = {_TRY_MS}".encode())
+        db.execute(f"SET LOCAL idle_in_transaction_session_timeout = {int(patience * 1000) + _GRACE_MS}".encode())
+        try:
+            self._check(db)
+            tables = sql.SQL(", ").join(sql.Identifier(home, name) for home, name in self._names(db))
+            db.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(tables))
+        except (errors.LockNotAvailable, errors.DeadlockDetected):
+            db.execute("ROLLBACK")
+            return False
+        return True
+
+    def _check(self, db: psycopg.Connection[Any]) -> None:
+        side = read_side(db, self._stream, lock=True)
+        if side is None or side.role != "primary":
+            raise Retry("PostgreSQL was closed just now", where=f"stream {self._stream}")
+        if self.lease and side.lease != self.lease:
+            what = f"another capture has taken over with lease {side.lease}"
+            raise LeaseLost(what, where=f"stream {self._stream}", remedy="Run one capture a stream")
+
+    def _locker(self, db: psycopg.Connection[Any]) -> str:
+        names = [sql.Identifier(home, name).as_string(db) for home, name in self._names(db)]
+        row = db.execute(queries.LOCKERS, (names,)).fetchone()
+        return f": process {row[0]} ({row[1] or 'no name'}, user {row[2]}) writes for {row[3]} s" if row else ""
+
+    def _names(self, db: psycopg.Connection[Any]) -> list[tuple[str, str]]:
+        home = current_schema(db)
+        return [(home, table.name) for table in self.source.schema.tables] if self.source else []
+
+    def sequences(self) -> dict[str, int]:
+        """The last number that each sequence gave out."""
+        with translated(where="PostgreSQL's sequences"):
+            return last_numbers(self._held, self.source.schema) if self.source else {}
+
+    def try_fence(self) -> None:
+        """Put the fence up; it goes with the hold."""
+        with translated(where="the fence"):
+            switch(self._held, [name for _, name in self._names(self._held)], primary=False)
+
+    def let_go(self) -> None:
+        """Roll back."""
+        db, self._db = self._db, None
+        if self.source:
+            self.source.held = False
+        if db is not None:
+            db.close()
+
+    def fence(self, attempt: str, epoch: int, position: Position, progress: Progress) -> None:
+        """Put the fence up and commit."""
+        db = self._held
+        with translated(where="closing PostgreSQL"):
+            switch(db, [name for _, name in self._names(db)], primary=False)
+            db.execute(queries.KEEP, (encode_progress(progress), self._stream))
+            db.execute(queries.CLOSE, (*position.parts, epoch, self._stream))
+            set_role(db, self._stream, role="replica", epoch=epoch, attempt=attempt)
+            db.execute("COMMIT")
+        self.let_go()
+
+    def unfence(self, attempt: str) -> bool:
+        """Take the fence down if it is that attempt's."""
+        with self._connected() as db, translated(where="opening PostgreSQL again"), db.transaction():
+            side = read_side(db, self._stream, lock=True)
+            if side is None or side.role != "replica" or side.attempt != attempt:
+                return False
+            source = self.source or PostgresSource(self._dsn, self._stream)
+            switch(db, [table.name for table in source.schema.tables], primary=True)
+            set_role(db, self._stream, role="primary", epoch=side.epoch - 1, attempt=attempt)
+            if source is not self.source:
+                source.close()
+        return True
+
+    @property
+    def _held(self) -> psycopg.Connection[Any]:
+        assert self._db is not None, "nothing is held"
+        return self._db

@@ -1,0 +1,64 @@
+"""The SQL of capturing from PostgreSQL, and why the change log is read as it is.
+
+Transactions commit in another order than they began to write.  So the log is read only up to the *horizon*, the
+oldest transaction that is still under way: below it everything is decided, and what is read there is whole
+transactions.  Within what is read the order is that of ``seq``: where two transactions changed the same row, the
+one that came later had to wait for the other's end before it could write, and so has the higher ``seq``.
+
+While writers are held there is no transaction under way that has written to a captured table, so everything can be
+read, whatever else the server does.  Transactions that are under way then may write later, after the writers were
+let go: they are known by their ``seq``, which is above the highest one that was read (the *floor*).
+"""
+
+from __future__ import annotations
+
+LOOK = """
+SELECT s.role, s.lease, pg_snapshot_xmin(n.now)::text::bigint AS xmin, pg_snapshot_xmax(n.now)::text::bigint AS xmax,
+       (SELECT count(*) FROM switchback.changes AS c
+         WHERE c.xid >= %(from)s::text::xid8 AND c.seq > %(floor)s AND c.number = ANY (%(numbers)s)
+           AND (%(held)s OR c.xid < pg_snapshot_xmin(n.now))) AS waiting,
+       (SELECT max(c.seq) FROM switchback.changes AS c WHERE %(held)s AND c.xid >= %(from)s::text::xid8) AS highest
+  FROM switchback.side AS s, (SELECT pg_current_snapshot() AS now) AS n WHERE s.stream = %(stream)s
+"""
+
+PAGE = """
+SELECT number, op::text, ms, image FROM switchback.changes
+ WHERE xid >= %(from)s::text::xid8 AND xid < %(upto)s::text::xid8 AND seq > %(floor)s AND number = ANY (%(numbers)s)
+ ORDER BY seq
+"""
+
+PRUNE = """
+DELETE FROM switchback.changes WHERE (xid, seq) IN
+ (SELECT xid, seq FROM switchback.changes
+   WHERE xid < %(below)s::text::xid8 AND number = ANY (%(numbers)s) ORDER BY xid, seq LIMIT %(limit)s)
+"""
+
+DEPTH = "SELECT count(*) FROM (SELECT 1 FROM switchback.changes WHERE number = ANY (%s) LIMIT 1000000) AS c"
+
+TAKE_LEASE = """
+UPDATE switchback.side SET lease = greatest(lease, opened_lease) + 1
+ WHERE stream = %s AND role = 'primary' RETURNING lease
+"""
+
+SAVE = "UPDATE switchback.side SET checkpoint = %s WHERE stream = %s AND lease = %s"
+
+BLOCKER = """
+SELECT pid, application_name, state, extract(epoch FROM clock_timestamp() - xact_start)::integer
+  FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+ ORDER BY age(backend_xid) DESC LIMIT 1
+"""
+
+LOCKERS = """
+SELECT a.pid, a.application_name, a.usename, extract(epoch FROM clock_timestamp() - a.xact_start)::integer
+  FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
+ WHERE l.relation = ANY (%s::regclass[]) AND l.granted AND l.pid <> pg_backend_pid()
+   AND l.mode IN ('RowExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ShareUpdateExclusiveLock',
+                  'ExclusiveLock', 'AccessExclusiveLock')
+ ORDER BY a.xact_start LIMIT 1
+"""
+
+CLOSE = """
+UPDATE switchback.ledger SET lease = %s, number = %s, log_offset = %s, epoch = %s, applied_at = clock_timestamp()
+ WHERE stream = %s
+"""
+KEEP = "UPDATE switchback.side SET checkpoint = %s WHERE stream = %s"

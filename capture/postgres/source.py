@@ -1,0 +1,202 @@
+"""The PostgreSQL primary as the relay sees it; see ``queries`` for how the change log is read.
+
+The spine numbers changes densely, and so does this: the first change behind ``progress.seq`` is the next number,
+whatever ``seq`` PostgreSQL's own log gave it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+from capture.postgres import queries
+from capture.postgres.images import Images
+from capture.progress import Progress, decode_progress, encode_progress
+from capture.sqlite.chunks import Chunk
+from shared.errors import LeaseLost, Retry, SourceRestored, Stop
+from shared.groups import Change
+from shared.postgres.connection import connect, translated
+from shared.postgres.ledger import read_source_schema
+from shared.postgres.reverse import installed_numbers
+from shared.postgres.side import read_side
+from shared.tables import Schema
+
+_PAGE_ROWS = 5_000
+_PAGE_BYTES = 8_000_000
+_RESTORED = "Was PostgreSQL restored from a backup? Bring the newer one back, or copy again"
+
+
+class PostgresSource:
+    """Implements capture.session.Source on a database that is the primary."""
+
+    copied = True
+
+    def __init__(self, dsn: str, stream: str) -> None:
+        self._stream = stream
+        self._db = connect(dsn, application_name=f"switchback-capture {stream}")
+        with self._translated():
+            side, schema = read_side(self._db, stream), read_source_schema(self._db, stream)
+            if side is None or schema is None:
+                raise SourceRestored("PostgreSQL knows nothing of being the primary", remedy=_RESTORED)
+            self._tables = self._known_tables(schema)
+        self.schema = schema
+        self.incarnation = side.incarnation
+        self.progress = decode_progress(side.checkpoint).opened_at(side.opened)
+        self.held = False
+        self._lease = 0
+        self._at = self.progress
+        self._upto = 0  # the xid below which high() looked
+        self._xmin = 0
+        self._highest = 0
+        self._marks: list[tuple[int, int]] = []  # published seq, and the xid below which everything is in it
+
+    def _known_tables(self, schema: Schema) -> dict[int, Images]:
+        tables = schema.by_name
+        return {
+            number: Images(self._db, tables[name])
+            for number, (name, columns) in installed_numbers(self._db, self._stream).items()
+            if name in tables and tables[name].names == columns
+        }
+
+    def take_lease(self) -> int:
+        """Raise the lease in the database."""
+        with self._translated():
+            row = self._db.execute(queries.TAKE_LEASE, (self._stream,)).fetchone()
+        if row is None:
+            raise Retry("PostgreSQL was closed for the next epoch", where=f"stream {self._stream}")
+        self._lease = int(row[0])
+        return self._lease
+
+    def go_on(self, progress: Progress) -> None:
+        """Go on behind what was published."""
+        self._at = progress
+        self._look()
+        self._marks = [(progress.seq, self._from)]
+
+    def high(self) -> int:
+        """The number of the last change that is decided, in the spine's numbering."""
+        waiting = self._look()
+        return self._at.seq + waiting
+
+    @property
+    def _from(self) -> int:
+        return int(self._at.horizon or "0")
+
+    @property
+    def _where(self) -> dict[str, Any]:
+        return {
+            "stream": self._stream,
+            "from": str(self._from),
+            "floor": self._at.floor,
+            "numbers": list(self._tables),
+            "held": self.held,
+        }
+
+    def _look(self) -> int:
+        """Everything is checked with each look: role, lease, and that the server did not go back."""
+        with self._translated():
+            row = self._db.execute(queries.LOOK, self._where).fetchone()
+        if row is None:
+            raise SourceRestored("PostgreSQL knows nothing of being the primary", remedy=_RESTORED)
+        role, lease, xmin, xmax, waiting, highest = row
+        if role != "primary":
+            raise Retry("PostgreSQL was closed for the next epoch", where=f"stream {self._stream}")
+        if lease > self._lease:
+            what = f"another capture has taken over with lease {lease}"
+            raise LeaseLost(what, where=f"stream {self._stream}", remedy="Run one capture a stream")
+        if lease < self._lease or xmax < self._from:
+            what = f"PostgreSQL went back: lease {lease} of {self._lease}, transaction {xmax} of {self._from}"
+            raise SourceRestored(what, remedy=_RESTORED)
+        self._upto, self._xmin, self._highest = (xmax if self.held else xmin), xmin, highest or 0
+        return int(waiting)
+
+    def changes(self, after: int, upto: int) -> Iterator[list[Change]]:
+        """The changes that ``high`` has counted, in pages; what is below its bound never changes any more."""
+        if after != self._at.seq:
+            raise Stop(f"changes {after} to {upto} do not follow what was published", where=f"stream {self._stream}")
+        with self._translated():
+            self._db.execute("BEGIN READ ONLY")
+            try:
+                yield from self._pages(after)
+            finally:
+                if not self._db.closed:
+                    self._db.execute("ROLLBACK")
+
+    def _pages(self, seq: int) -> Iterator[list[Change]]:
+        names = {number: images.name for number, images in self._tables.items()}
+        with self._db.cursor(name="changes") as cursor:
+            cursor.execute(queries.PAGE, {**self._where, "upto": str(self._upto)})
+            batch = 100
+            while rows := cursor.fetchmany(batch):
+                page = []
+                for number, op, ms, image in rows:
+                    seq += 1
+                    page.append(Change(names[number], op, seq, ms, self._tables[number].read(image)))
+                yield page
+                size = sum(sum(map(len, filter(None, row[3]))) for row in rows) + 1
+                batch = max(1, min(_PAGE_ROWS, batch * 8, _PAGE_BYTES * len(rows) // size))
+
+    def mark(self, high: int) -> dict[str, object]:
+        """From where the log is to be read on behind that change."""
+        floor = max(self._at.floor, self._highest) if self.held else self._at.floor
+        self._marks.append((high, self._xmin))
+        return {"horizon": str(self._xmin), "floor": floor}
+
+    def published(self, progress: Progress) -> None:
+        """The group with the changes that were read is appended."""
+        self._at = progress
+
+    def save(self, progress: Progress) -> None:
+        """Write the checkpoint under the lease."""
+        with self._translated():
+            saved = self._db.execute(queries.SAVE, (encode_progress(progress), self._stream, self._lease)).rowcount
+        if saved != 1:
+            what = "another capture has taken over"
+            raise LeaseLost(what, where=f"stream {self._stream}", remedy="Run one capture a stream")
+
+    def prune(self, upto: int, limit: int) -> int:
+        """Delete what was applied; returns how many changes went."""
+        place = bisect_right(self._marks, upto, key=lambda mark: mark[0])
+        if not place:
+            return 0
+        self._marks = self._marks[place - 1 :]
+        values = {"below": str(self._marks[0][1]), "numbers": list(self._tables), "limit": limit}
+        with self._translated():
+            return self._db.execute(queries.PRUNE, values).rowcount
+
+    def depth(self) -> tuple[int, int]:
+        """How many changes the change log holds, and the number of the last one that is decided."""
+        with self._translated():
+            row = self._db.execute(queries.DEPTH, (list(self._tables),)).fetchone()
+        return (int(row[0]) if row else 0), self.high()
+
+    def blocker(self) -> str:
+        """Who holds the horizon back; "" where nobody does."""
+        with self._translated():
+            row = self._db.execute(queries.BLOCKER).fetchone()
+        return f"process {row[0]} ({row[1]}, {row[2]}) for {row[3]} s" if row else ""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def chunk(self, table: str, after: str) -> tuple[Chunk, int]:
+        """There is no copy in this direction."""
+        raise self._no_copy(table, after)
+
+    def census(self) -> Schema:
+        """There is no copy in this direction."""
+        raise self._no_copy()
+
+    def estimates(self) -> dict[str, int]:
+        """There is no copy in this direction."""
+        raise self._no_copy()
+
+    def _no_copy(self, *_given: object) -> Stop:
+        return Stop("nothing is copied from PostgreSQL", where=f"stream {self._stream}")
+
+    @staticmethod
+    def _translated() -> AbstractContextManager[None]:
+        return translated(where="the primary, PostgreSQL")

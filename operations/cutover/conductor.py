@@ -1,0 +1,165 @@
+"""The operator's part of an attempt: ask, verify what stands still, and see it through.
+
+All that it decides is in the control stream.  If this program dies before the fence, capture lets the writers go
+when their time is over; if it dies behind it, capture and sink go on to the end without it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from operations.verification.findings import Finding
+from shared.control.channel import Channel
+from shared.control.fold import Attempt, Flip, State
+from shared.control.records import OPERATOR, Aborted, Asked, Drained, Fenced, Prepared, Verified, now_ms
+from shared.errors import BadInput, Retry, Stop, SwitchbackError
+from shared.groups import Position
+from shared.steps import reached
+
+_ANSWER_SECONDS = 10.0
+"""How long a daemon that has something to do may be silent before the operator is told."""
+
+
+class Latest(Protocol):
+    """Knows which keys changed lately and were not yet seen equal."""
+
+    def finish(self, upto: Position, deadline: float) -> Sequence[Finding]:
+        """Look at them all while both sides stand still at that group."""
+
+    @property
+    def looked_at(self) -> int:
+        """How many keys that were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the operator wants: the next epoch, and how long writers may wait, in seconds."""
+
+    epoch: int
+    max_pause: float
+    rehearsal: bool = False
+
+
+class Conductor:
+    """Carries out one attempt; ``tell`` hears of each step as it is recorded."""
+
+    def __init__(self, channel: Channel, latest: Latest, tell: Callable[[State], None]) -> None:
+        self._channel = channel
+        self._latest = latest
+        self._tell = tell
+        self.findings: Sequence[Finding] = ()
+
+    def carry_out(self, wish: Wish) -> Flip:
+        """Returns how it ended; BadInput where another attempt is under way, Stop where both sides are left closed."""
+        reached("before-asking")
+        attempt = self._ask(wish)
+        reached("asking-said")
+        try:
+            self._verify(attempt, wish)
+            if wish.rehearsal:
+                self._wait(lambda now: now.has(Prepared), attempt, wish.max_pause)
+                self._abort(attempt, "rehearsed")
+        except BaseException as error:
+            reason = error.what if isinstance(error, SwitchbackError) else "the operator's program was ended"
+            self._abort(attempt, reason)
+            if not isinstance(error, SwitchbackError):
+                raise
+        return self._see_through(attempt, wish)
+
+    def _ask(self, wish: Wish) -> Attempt:
+        asked = Asked(
+            by=OPERATOR,
+            at_ms=now_ms(),
+            attempt=uuid.uuid4().hex[:12],
+            epoch=wish.epoch,
+            max_pause_ms=round(wish.max_pause * 1000),
+            rehearsal=wish.rehearsal,
+            who=f"{getpass.getuser()}@{platform.node()}",
+        )
+        if void := self._channel.say(asked):
+            raise BadInput(f"not now: {void}", where="control stream", remedy="See `switchback status`")
+        assert self._channel.state.attempt
+        return self._channel.state.attempt
+
+    def _verify(self, attempt: Attempt, wish: Wish) -> None:
+        if not self._wait(lambda now: now.held is not None, attempt, wish.max_pause + _ANSWER_SECONDS):
+            return
+        reached("held-seen")
+        if not self._wait(lambda now: now.has(Drained), attempt, wish.max_pause):
+            return
+        now = self._channel.state.attempt
+        assert now
+        assert now.held
+        self.findings = self._latest.finish(now.held.position, time.monotonic() + wish.max_pause)
+        if self.findings:
+            what = f"{len(self.findings)} differences between the two sides, the first: {self.findings[0]}"
+            raise Retry(what)
+        keys = self._latest.looked_at
+        self._channel.say(Verified(by=OPERATOR, at_ms=now_ms(), attempt=attempt.id, keys=keys))
+        reached("verified-said")
+
+    def _wait(self, until: Callable[[Attempt], bool], attempt: Attempt, seconds: float) -> bool:
+        """Whether it came to that; False where the attempt ended before, Retry where nothing happened."""
+
+        def done(state: State) -> bool:
+            return _over(state, attempt) or until(_current(state))
+
+        if not self._channel.wait(done, time.monotonic() + seconds):
+            what = f"no answer for {seconds:g} s: is {self._waited_for(attempt)} running?"
+            raise Retry(what, remedy="See `switchback status`")
+        self._tell(self._channel.state)
+        return not _over(self._channel.state, attempt)
+
+    def _waited_for(self, attempt: Attempt) -> str:
+        now = self._channel.state.attempt
+        if now is None or now.id != attempt.id or now.held is None:
+            return "capture"
+        return "the sink" if not (now.has(Drained) and now.has(Prepared)) or now.has(Fenced) else "capture"
+
+    def _abort(self, attempt: Attempt, reason: str) -> None:
+        if not _over(self._channel.look(), attempt):
+            self._channel.say(Aborted(by=OPERATOR, at_ms=now_ms(), attempt=attempt.id, reason=reason))
+
+    def _see_through(self, attempt: Attempt, wish: Wish) -> Flip:
+        """Wait for the end, whichever it is."""
+
+        def ended(state: State) -> bool:
+            self._tell(state)
+            return state.attempt is None or state.attempt.id != attempt.id
+
+        ended_well = self._channel.wait(ended, time.monotonic() + wish.max_pause + _ANSWER_SECONDS)
+        state = self._channel.state
+        if not ended_well:
+            raise self._unfinished(attempt)
+        if state.last is None or state.last.attempt.id != attempt.id:
+            raise Stop("another attempt came after this one", where="control stream", remedy="See `switchback status`")
+        return state.last
+
+    def _unfinished(self, attempt: Attempt) -> SwitchbackError:
+        now = self._channel.state.attempt
+        who = self._waited_for(attempt)
+        if now and now.has(Fenced):
+            what = "neither side takes writes: the old primary is closed and the new one is not open yet"
+            remedy = (
+                f"Start {who} if it does not run; `switchback resume` sees it through, `switchback abort` goes back"
+            )
+            return Stop(what, where=f"attempt {attempt.id}", remedy=remedy)
+        what = f"the attempt has not ended: {who} does not answer"
+        remedy = f"Start {who}: it lets the writers go by itself"
+        return Stop(what, where=f"attempt {attempt.id}", remedy=remedy)
+
+
+def _over(state: State, attempt: Attempt) -> bool:
+    now = state.attempt
+    return now is None or now.id != attempt.id or now.aborted is not None
+
+
+def _current(state: State) -> Attempt:
+    assert state.attempt
+    return state.attempt

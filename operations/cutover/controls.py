@@ -1,0 +1,73 @@
+"""What the operator can do about an attempt that is under way: ``abort`` and ``resume``."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+
+from operations.cutover.view import Progress, side_name
+from operations.screen import say
+from operations.telling.announcing import announce
+from shared.control.channel import Channel
+from shared.control.fold import Attempt, State
+from shared.control.records import OPERATOR, Aborted, Fenced, Opening, now_ms
+from shared.errors import BadInput, Stop
+from shared.log.opening import open_log_of
+from shared.settings import Settings
+
+_WAIT_SECONDS = 20.0
+
+
+def abort(settings: Settings, reason: str) -> int:
+    """Give the attempt up, if that is still possible, and wait until the old primary takes writes again."""
+    with closing(open_log_of(settings)) as log:
+        channel = Channel(log.control)
+        attempt = _under_way(channel.open())
+        void = channel.say(Aborted(by=OPERATOR, at_ms=now_ms(), attempt=attempt.id, reason=reason))
+        if void and not attempt.aborted:
+            raise BadInput(f"not possible any more: {void}", remedy="Run `switchback resume`")
+        if not _wait_for_end(channel, attempt):
+            what = "the attempt is given up, but the old primary does not take writes again yet"
+            raise Stop(what, where=f"attempt {attempt.id}", remedy="Start capture: it opens the old primary by itself")
+        say(f"Given up. {side_name(channel.state.primary)} takes the writes, as before.")
+    return 0
+
+
+def resume(settings: Settings) -> int:
+    """See an attempt through whose operator's program is gone, and tell the application who is primary."""
+    with closing(open_log_of(settings)) as log:
+        channel = Channel(log.control)
+        state = channel.open()
+        if state.attempt is not None and not _wait_for_end(channel, state.attempt):
+            raise _unfinished(channel.state.attempt or state.attempt)
+        state = channel.state
+        say(f"{side_name(state.primary)} takes the writes (epoch {state.epoch}); nothing is under way.")
+        if state.announced < state.epoch:
+            announce(settings, channel)
+    return 0
+
+
+def _under_way(state: State) -> Attempt:
+    if state.attempt is None:
+        raise BadInput("no attempt is under way", where=f"epoch {state.epoch}", remedy="See `switchback status`")
+    return state.attempt
+
+
+def _wait_for_end(channel: Channel, attempt: Attempt) -> bool:
+    progress = Progress()
+
+    def ended(state: State) -> bool:
+        progress.update(state)
+        return state.attempt is None or state.attempt.id != attempt.id
+
+    return channel.wait(ended, time.monotonic() + _WAIT_SECONDS)
+
+
+def _unfinished(attempt: Attempt) -> Stop:
+    where = f"attempt {attempt.id}"
+    if attempt.aborted or not attempt.has(Fenced):
+        what = "the attempt has not ended: capture does not answer"
+        return Stop(what, where=where, remedy="Start capture: it lets the writers go by itself")
+    back = "" if attempt.has(Opening) else "; `switchback abort` goes back instead"
+    what = "neither side takes writes: the old primary is closed, and the sink does not open the new one"
+    return Stop(what, where=where, remedy=f"Start the sink: it opens it by itself{back}")

@@ -1,0 +1,134 @@
+"""``switchback cutover``, ``rollback`` and ``rehearse``: from the prechecks to telling the application.
+
+The same for both directions; the direction follows from who is primary.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+
+from operations.cutover.conductor import Conductor, Wish
+from operations.cutover.view import Progress, outcome_of, side_name
+from operations.preflight import exit_code, run_checks
+from operations.preflight_view import show_results
+from operations.screen import out, say
+from operations.telling.announcing import announce, facts_of, run_hook
+from operations.verification.latest import Latest, open_latest
+from shared.control.channel import Channel
+from shared.control.fold import Flip, State, side_of
+from shared.errors import BadInput, Stop
+from shared.log.opening import open_log_of
+from shared.settings import Settings
+from shared.steps import reached
+
+_FEW_KEYS = 2_000
+"""So many keys are looked at inside the hold in a few milliseconds."""
+_ROUND_SECONDS = 0.5
+_ROUNDS_AT_MOST = 600
+
+
+class Options(Struct, frozen=True):
+    """What the operator chose.
+
+    ``verified_within`` is in hours, None where no full verification is asked for; while ``postpone`` exists
+    the writers are not held.
+    """
+
+    max_pause: float = 5.0
+    verified_within: float | None = 24.0
+    postpone: Path | None = None
+    rehearsal: bool = False
+    dry_run: bool = False
+
+
+def flip(settings: Settings, to: str, options: Options) -> int:
+    """Make ``to`` ("sqlite" or "postgres") the primary; the exit code: 0 done, 1 refused or given up, 3 unfinished."""
+    with closing(open_log_of(settings)) as log:
+        channel = Channel(log.control)
+        state = channel.open()
+        _check_wanted(state, to)
+        results = run_checks([])  # TEMP
+        out.print(show_results(results))
+        if options.dry_run:
+            say("")
+            say("")
+        if exit_code(results) or options.dry_run:
+            say(_verdict(exit_code(results), options))
+            return exit_code(results)
+        return _flip(settings, channel, options)
+
+
+def rehearse(settings: Settings, options: Options) -> int:
+    """The same for whatever direction is next, without the fence."""
+    with closing(open_log_of(settings)) as log:
+        replica = Channel(log.control).open().replica
+    return flip(settings, replica, options)
+
+
+def _check_wanted(state: State, to: str) -> None:
+    if state.completed:
+        raise BadInput("the migration is completed", remedy="There is no way back any more")
+    if state.primary == to:
+        since = f"epoch {state.epoch}"
+        raise BadInput(f"{side_name(to)} is the primary already", where=since, remedy="See `switchback status`")
+
+
+def _verdict(code: int, options: Options) -> str:
+    if code:
+        return "\nThe switch was not begun; nobody has waited."
+    return "\nNothing stands in the way; nothing was done." if options.dry_run else ""
+
+
+def _flip(settings: Settings, channel: Channel, options: Options) -> int:
+    state = channel.state
+    wish = Wish(state.epoch + 1, options.max_pause, rehearsal=options.rehearsal)
+    run_hook(settings, "before", facts_of(settings, wish.epoch, rehearsal=wish.rehearsal))
+    with open_latest(settings, state.epoch, anyway=options.verified_within is None) as latest:
+        _verify_what_changed(latest, options)
+        progress = Progress()
+        conductor = Conductor(channel, latest, progress.update)
+        ended = conductor.carry_out(wish)
+    for line in outcome_of(ended, wish):
+        say(line)
+    for finding in conductor.findings[:20]:
+        say(f"  {finding}")
+    if ended.opened:
+        reached("opened-seen")
+        announce(settings, channel)
+        reached("announced")
+        return 0
+    _tell_given_up(settings, ended, wish)
+    return 0 if wish.rehearsal and ended.reason == "rehearsed" else 1
+
+
+def _verify_what_changed(latest: Latest, options: Options) -> None:
+    """Rounds over the keys that change, until few are left and the operator does not want to wait any more."""
+    waiting = False
+    for _ in range(_ROUNDS_AT_MOST):
+        done = latest.round(_ROUND_SECONDS)
+        if options.postpone and options.postpone.exists():
+            if not waiting:
+                say(f"Ready; waiting until {options.postpone} is gone.")
+            waiting = True
+            time.sleep(_ROUND_SECONDS / 5)
+        elif done.open_keys <= _FEW_KEYS and done.caught_up:
+            return
+    if waiting:
+        _verify_what_changed(latest, options)
+        return
+    what = f"{done.open_keys} changed keys are not seen equal on both sides, and they do not become fewer"
+    raise Stop(what, remedy="Run `switchback verify` to see what differs")
+
+
+def _tell_given_up(settings: Settings, ended: Flip, wish: Wish) -> None:
+    facts = facts_of(settings, wish.epoch, rehearsal=wish.rehearsal, reason=ended.reason)
+    run_hook(settings, "aborted", facts)
+
+
+def primary_after(epoch: int) -> str:
+    """Whose epoch that is, for people."""
+    return side_name(side_of(epoch))

@@ -1,0 +1,83 @@
+"""What the operator sees of an attempt: one line a step, and in the end how long the writers waited."""
+
+from __future__ import annotations
+
+from operations.cutover.conductor import Wish
+from operations.screen import say
+from operations.wording import duration
+from shared.control.fold import Attempt, Flip, State, side_of
+
+_NAMES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
+_STEPS = {
+    "Asked": "asked",
+    "Held": "writers wait, the rest is in the log",
+    "Drained": "the replica has everything",
+    "Verified": "what changed lately is equal on both sides",
+    "Prepared": "the new primary is one COMMIT away from open",
+    "Fenced": "the old primary is closed",
+    "Opening": "the new primary is being opened",
+    "Opened": "the new primary takes writes",
+    "Aborted": "given up",
+    "LetGo": "the old primary takes writes again",
+}
+
+
+def side_name(side: str) -> str:
+    """The database, for people."""
+    return _NAMES[side]
+
+
+class Progress:
+    """Prints each step once, with the time since it was asked for."""
+
+    def __init__(self) -> None:
+        self._shown: set[tuple[str, str]] = set()
+
+    def update(self, state: State) -> None:
+        """Show what is new."""
+        attempt = state.attempt or (state.last.attempt if state.last else None)
+        if attempt is not None:
+            self._show(attempt)
+
+    def _show(self, attempt: Attempt) -> None:
+        for step, at in sorted(attempt.times.items(), key=lambda item: item[1]):
+            if (attempt.id, step) not in self._shown:
+                self._shown.add((attempt.id, step))
+                say(f"  {duration_since(attempt, at):>8}  {_STEPS[step]}", style="dim")
+
+
+def duration_since(attempt: Attempt, at_ms: int) -> str:
+    """Since it was asked for; the clocks are the programs' own."""
+    return duration(max(0, at_ms - attempt.asked.at_ms) / 1000)
+
+
+def pause_ms(ended: Flip) -> int | None:
+    """How long writers were held, by the programs' clocks; None where they never were."""
+    attempt = ended.attempt
+    if attempt.held is None:
+        return None
+    return max(0, ended.ended_ms - attempt.held.since_ms)
+
+
+def outcome_of(ended: Flip, wish: Wish) -> list[str]:
+    """How it ended, in a few lines."""
+    pause = pause_ms(ended)
+    waited = "" if pause is None else f"write pause {duration(pause / 1000)}"
+    if ended.opened:
+        return [f"{side_name(side_of(wish.epoch))} is the primary now: {waited}, epoch {wish.epoch}."]
+    if wish.rehearsal and ended.reason == "rehearsed":
+        estimate = duration(rehearsed_ms(ended) / 1000)
+        return [f"Rehearsed: all steps up to the fence went well; the real write pause would be about {estimate}."]
+    held = f" Writers were held for {duration(pause / 1000)} and went on." if pause else " No writer was held."
+    return [f"Given up: {ended.reason}.{held}", f"{side_name(side_of(wish.epoch - 1))} is still the primary."]
+
+
+def rehearsed_ms(ended: Flip) -> int:
+    """What the pause would have been: up to the last step that the fence waits for, and fence and opening as rehearsed.
+
+    Behind it come two records and two commits; what two records cost is seen between ``held`` and the answers.
+    """
+    attempt = ended.attempt
+    assert attempt.held
+    ready = max(attempt.times.get("Verified", 0), attempt.times.get("Prepared", 0))
+    return ready - attempt.held.since_ms + ended.fence_ms

@@ -1,0 +1,126 @@
+"""Closing and opening PostgreSQL for writers: the switch of fence and capture, sequences, and who was refused.
+
+The fence is a statement trigger, ``ENABLE ALWAYS``, that lets only the sink pass (``PASS``).  To enable or disable
+it PostgreSQL takes a lock that waits for open writers and lets readers be; DROP would wait for them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from shared.errors import Stop
+from shared.postgres.catalog import quote
+from shared.postgres.reverse import current_schema, install
+from shared.postgres.side import set_role
+from shared.postgres.triggers import switch_sql
+from shared.tables import ROWID, Schema, Table
+
+PASS = "SET LOCAL switchback.applying = 'on'"  # noqa: S105  (no secret)
+SQLSTATE = "SB001"
+
+_OPENED = """
+UPDATE switchback.side AS s
+   SET opened_lease = l.lease, opened_number = l.number, opened_offset = l.log_offset,
+       lease = greatest(s.lease, l.lease)
+  FROM switchback.ledger AS l WHERE s.stream = %(stream)s AND l.stream = %(stream)s
+"""
+_SEQUENCE = "SELECT pg_get_serial_sequence(%s, %s)"
+_LAST = "SELECT pg_sequence_last_value(%s::regclass)"
+_REFUSED = """
+SELECT n.refused, l.last / 4294967296, l.last %% 4294967296, c.relname,
+       a.application_name, a.usename::text, coalesce(host(a.client_addr), 'local')
+  FROM (SELECT CASE WHEN is_called THEN last_value + 1 ELSE 0 END AS refused FROM switchback.refused) AS n,
+       (SELECT last_value AS last FROM switchback.refused_last) AS l
+  LEFT JOIN pg_class AS c ON c.oid = (l.last / 4294967296)::oid
+  LEFT JOIN pg_stat_activity AS a ON a.pid = (l.last %% 4294967296)
+"""
+
+
+def switch(db: psycopg.Connection[Any], names: Iterable[str], *, primary: bool) -> None:
+    """Open the tables for writers and capture them, or close them; in the caller's transaction."""
+    home = current_schema(db)
+    for name in names:
+        db.execute(switch_sql(home, name, primary=primary))
+
+
+def open_side(  # noqa: PLR0913  (what an attempt brings)
+    db: psycopg.Connection[Any],
+    stream: str,
+    schema: Schema,
+    attempt: str,
+    epoch: int,
+    sequences: Mapping[str, int],
+) -> None:
+    """All that makes this database the primary, in the caller's transaction, whose COMMIT opens it.
+
+    ``sequences`` are the last numbers that the old primary gave out, by table.
+    """
+    install(db, stream, schema)
+    for table in schema.tables:
+        raise_sequence(db, table, sequences.get(table.name, 0))
+    switch(db, (table.name for table in schema.tables), primary=True)
+    db.execute(_OPENED.encode(), {"stream": stream})
+    set_role(db, stream, role="primary", epoch=epoch, attempt=attempt)
+
+
+def raise_sequence(db: psycopg.Connection[Any], table: Table, given: int) -> None:
+    """Set a table's sequence past its rows and past ``given``, and see that it is."""
+    column, sequence = _sequence_of(db, table)
+    if not sequence:
+        return
+    name, tab = sql.Identifier(column), sql.Identifier(table.name)
+    raised = "SELECT setval({}::regclass, greatest(max({}), %s, {}, 1)) FROM {} HAVING greatest(max({}), %s) > 0"
+    last = db.execute(_LAST, (sequence,)).fetchone()
+    known = sql.Literal(int(last[0]) if last and last[0] is not None else 0)
+    db.execute(sql.SQL(raised).format(sql.Literal(sequence), name, known, tab, name), (given, given))
+    row = db.execute(sql.SQL("SELECT coalesce(max({}), 0) FROM {}").format(name, tab)).fetchone()
+    last = db.execute(_LAST, (sequence,)).fetchone()
+    if row and max(int(row[0]), given) > int((last and last[0]) or 0):
+        what = "the sequence does not get past the rows"
+        raise Stop(what, where=f"table {table.name}, sequence {sequence}", remedy="Set it by hand with setval()")
+
+
+def last_numbers(db: psycopg.Connection[Any], schema: Schema) -> dict[str, int]:
+    """The last number that each table's sequence gave out, where it has one and gave out any."""
+    found = {}
+    for table in schema.tables:
+        _, sequence = _sequence_of(db, table)
+        last = db.execute(_LAST, (sequence,)).fetchone() if sequence else None
+        if last and last[0] is not None:
+            found[table.name] = int(last[0])
+    return found
+
+
+def _sequence_of(db: psycopg.Connection[Any], table: Table) -> tuple[str, str]:
+    column = ROWID if table.key_kind == "rowid" else table.identity
+    if column is None:
+        return "", ""
+    row = db.execute(_SEQUENCE, (quote(table.name), column)).fetchone()
+    return column, str(row[0]) if row and row[0] else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """How many statements met the fence, and whose the last one was, as far as its session is still there."""
+
+    count: int
+    table: str = ""
+    pid: int = 0
+    application: str = ""
+    user: str = ""
+    address: str = ""
+
+
+def read_refused(db: psycopg.Connection[Any]) -> Refused:
+    """Who was refused here, in all streams of this database."""
+    found = db.execute("SELECT to_regclass('switchback.refused_last') IS NOT NULL").fetchone()
+    row = db.execute(_REFUSED.encode()).fetchone() if found and found[0] else None
+    if row is None or not row[0]:
+        return Refused(0)
+    count, _, pid, table, application, user, address = row
+    return Refused(int(count), table or "", int(pid), application or "", user or "", address if user else "")

@@ -1,0 +1,111 @@
+"""Making, and removing, what PostgreSQL needs for the way back: tables, triggers, row numbers of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from shared.errors import SchemaChanged
+from shared.postgres.catalog import PgColumn, read_columns
+from shared.postgres.side import read_side
+from shared.postgres.triggers import CAPTURE, FENCE, TRUNCATE, function_names, function_sql, switch_sql, trigger_sql
+from shared.tables import ROWID, Schema, Table
+
+_DDL = files(__package__).joinpath("reverse.sql").read_text(encoding="utf-8")
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('switchback ddl', 0))"
+_NUMBERS = "SELECT table_name, columns, number, digest FROM switchback.captured WHERE stream = %s"
+_NEW_NUMBER = "INSERT INTO switchback.captured (stream, table_name, columns) VALUES (%s, %s, %s) RETURNING number"
+_KEEP = "UPDATE switchback.captured SET digest = %s WHERE number = %s"
+_THERE = """
+SELECT c.relname, count(*) FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+ WHERE c.relnamespace = current_schema()::regnamespace AND t.tgname = ANY (%s) GROUP BY c.relname
+"""
+_FILLED = "SELECT attidentity <> '' OR atthasdef FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s"
+_FORGET = ("changes WHERE number = ANY (%(numbers)s)", "captured WHERE stream = %(stream)s")
+
+
+def install(db: psycopg.Connection[Any], stream: str, schema: Schema) -> None:
+    """Make what is missing or outdated, in the caller's transaction; the fence is up unless this is the primary."""
+    db.execute(_LOCK)
+    db.execute(_DDL.encode())
+    db.execute("INSERT INTO switchback.side (stream) VALUES (%s) ON CONFLICT DO NOTHING", (stream,))
+    side = read_side(db, stream)
+    primary = side is not None and side.role == "primary"
+    known = {(name, tuple(columns)): (number, digest) for name, columns, number, digest in _numbers(db, stream)}
+    there = dict(db.execute(_THERE, ([CAPTURE, FENCE, TRUNCATE],)).fetchall())
+    home = current_schema(db)
+    for table in schema.tables:
+        columns = _columns(db, table)
+        number, digest = known.get((table.name, table.names)) or (_new_number(db, stream, table), "")
+        wanted = [*function_sql(home, table, columns, number), *trigger_sql(home, table.name, number)]
+        now = hashlib.sha256("".join(part.as_string(db) for part in wanted).encode()).hexdigest()
+        if digest != now or there.get(table.name) != len((CAPTURE, FENCE, TRUNCATE)):
+            for statement in [*wanted, switch_sql(home, table.name, primary=primary)]:
+                db.execute(statement)
+            db.execute(_KEEP, (now, number))
+        if table.key_kind == "rowid":
+            _number_rows(db, home, table)
+
+
+def installed_numbers(db: psycopg.Connection[Any], stream: str) -> dict[int, tuple[str, tuple[str, ...]]]:
+    """Table and columns by the numbers of the change log."""
+    return {number: (name, tuple(columns)) for name, columns, number, _ in _numbers(db, stream)}
+
+
+def uninstall(db: psycopg.Connection[Any], stream: str) -> list[str]:
+    """Remove it all again in the caller's transaction; returns what was removed, in words."""
+    if read_side(db, stream) is None:
+        return []
+    removed, home = [], current_schema(db)
+    numbers = installed_numbers(db, stream)
+    for number, (table, _) in numbers.items():
+        for name in (CAPTURE, TRUNCATE, FENCE):
+            drop = sql.SQL("DROP TRIGGER IF EXISTS {} ON {}")
+            if read_columns(db, "", table):
+                db.execute(drop.format(sql.Identifier(name), sql.Identifier(home, table)))
+                removed.append(f"trigger {name} on {table}")
+        for name in function_names(number):
+            db.execute(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(sql.Identifier("switchback", name)))
+            removed.append(f"function switchback.{name}")
+    for what in (*_FORGET, "side WHERE stream = %(stream)s", "journal WHERE stream = %(stream)s"):
+        db.execute(f"DELETE FROM switchback.{what}".encode(), {"numbers": list(numbers), "stream": stream})  # noqa: S608
+    return removed
+
+
+def current_schema(db: psycopg.Connection[Any]) -> str:
+    """The schema that the replica's tables are in."""
+    row = db.execute("SELECT current_schema()").fetchone()
+    return str(row[0]) if row else "public"
+
+
+def _numbers(db: psycopg.Connection[Any], stream: str) -> list[tuple[str, list[str], int, str]]:
+    return db.execute(_NUMBERS, (stream,)).fetchall()
+
+
+def _new_number(db: psycopg.Connection[Any], stream: str, table: Table) -> int:
+    row = db.execute(_NEW_NUMBER, (stream, table.name, list(table.names))).fetchone()
+    assert row
+    return int(row[0])
+
+
+def _columns(db: psycopg.Connection[Any], table: Table) -> Mapping[str, PgColumn]:
+    found = read_columns(db, "", table.name)
+    missing = [name for name in table.names if name not in found]
+    if missing:
+        where = f"table {table.name}: {', '.join(missing)}"
+        raise SchemaChanged("the target table lacks columns", where=where, remedy="Add them, or copy again")
+    return {name: found[name] for name in table.names}
+
+
+def _number_rows(db: psycopg.Connection[Any], home: str, table: Table) -> None:
+    """A table without a key of its own is known by a number that the application does not give."""
+    name = sql.Identifier(home, table.name)
+    row = db.execute(_FILLED, (name.as_string(db), ROWID)).fetchone()
+    if row and not row[0]:
+        add = "ALTER TABLE {} ALTER COLUMN {} ADD GENERATED BY DEFAULT AS IDENTITY"
+        db.execute(sql.SQL(add).format(name, sql.Identifier(ROWID)))

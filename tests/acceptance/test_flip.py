@@ -1,0 +1,65 @@
+"""There and back again with the programs as the operator runs them, under an application that follows the primary."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from command import Command
+from comparing import TABLES, assert_equal
+from daemons import Migration, wait_until
+from fix_migration import Begin
+from switching import Application, PostgresSide, Prober, SqliteSide
+from traffic import TOTAL
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def moving(request: pytest.FixtureRequest, begin: Begin, postgres_dsn: str) -> Iterator[Migration]:
+    log = f"kafka://{request.getfixturevalue('kafka_bootstrap')}" if request.param == "kafka" else ""
+    migration = begin(postgres_dsn, log, stream=f"flip-{uuid.uuid4().hex[:8]}")
+    migration.start()
+    migration.wait_in_step()
+    yield migration
+    assert "Traceback" not in migration.capture.output + migration.sink.output
+
+
+def _switch(migration: Migration, *words: str) -> str:
+    done = Command(migration.source.parent, **migration.settings)(*words, "--unverified")
+    assert done.code == 0, done.out + done.errors + migration.capture.output[-3000:] + migration.sink.output[-3000:]
+    return done.out
+
+
+def _more(application: Application) -> Callable[[], bool]:
+    before = len(application.acknowledged)
+    return lambda: len(application.acknowledged) > before + 30
+
+
+def _assert_receipts(application: Application, side: SqliteSide | PostgresSide) -> None:
+    lost = [me for me in application.acknowledged if not side.has(*me)]
+    assert not lost, f"{len(lost)} of {len(application.acknowledged)} acknowledged writes are lost: {lost[:5]}"
+    side.close()
+
+
+def test_there_and_back_again_twice_no_write_is_lost(moving: Migration) -> None:
+    prober = Prober(moving.source, moving.dsn)
+    with Application(moving.source, moving.dsn) as application:
+        prober.start()
+        for verb in ("cutover", "rollback", "cutover", "rollback"):
+            wait_until("the application wrote", _more(application))
+            said = _switch(moving, verb)
+            assert "write pause" in said
+            print(said, application.longest_pause(0))  # noqa: T201
+        wait_until("the application wrote", _more(application))
+        application.end()
+        prober.end()
+    moving.wait_in_step()
+    assert not prober.both
+    assert not application.trouble
+    _assert_receipts(application, SqliteSide(moving.source))
+    _assert_receipts(application, PostgresSide(moving.dsn))
+    assert_equal(moving.source, moving.dsn, *TABLES)
+    with psycopg.connect(moving.dsn) as db:
+        assert db.execute("SELECT sum(balance) FROM account").fetchone() == (TOTAL,)
