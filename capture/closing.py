@@ -74,6 +74,7 @@ class Closing:
         reached("asked")
         if attempt.held or attempt.aborted:
             return self._give_up(attempt, "")
+        self.channel.warm()
         self.logger.info("holding the writers", attempt=attempt.id, epoch=attempt.epoch)
         trouble = self.primary.hold(patience)
         if trouble:

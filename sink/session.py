@@ -42,6 +42,7 @@ class Session:
     def run(self, applier: Applier, stop: threading.Event, well: Callable[[], None]) -> None:
         """Work until it ends; why the stream must stand still goes into the last report."""
         reached("started")
+        self._taker.channel.warm()
         try:
             while not stop.is_set() and not self._take_part():
                 applier.apply(self._reader.read(_READ_SECONDS))

@@ -88,6 +88,7 @@ def _flip(settings: Settings, channel: Channel, options: Options) -> int:
     wish = Wish(state.epoch + 1, options.max_pause, rehearsal=options.rehearsal)
     run_hook(settings, "before", facts_of(settings, wish.epoch, rehearsal=wish.rehearsal))
     with open_latest(settings, state.epoch, anyway=options.verified_within is None) as latest:
+        channel.warm()
         _verify_what_changed(latest, options)
         progress = Progress()
         conductor = Conductor(channel, latest, progress.update)

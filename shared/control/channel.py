@@ -33,6 +33,10 @@ class Channel:
         self._read_to(self._store.bounds()[1] - 1)
         return self.state
 
+    def warm(self) -> None:
+        """Be ready to say something at once: writers wait for it."""
+        self._store.warm()
+
     def look(self, timeout: float = 0.0) -> State:
         """Take in what came; waits up to ``timeout`` seconds for something."""
         for stored in self._store.fetch(self._offset, timeout):

@@ -32,6 +32,9 @@ class RecordStore(Protocol):
     (a topic with settings that would lose records, a full disk that stays full).
     """
 
+    def warm(self) -> None:
+        """Do beforehand what the first ``send`` would have to do first, where somebody will wait for it."""
+
     def send(self, record: Record) -> None:
         """Append behind everything sent so far; it may not be durable before the next flush."""
 

@@ -43,6 +43,9 @@ class EmbeddedStore:
         self._pause = _POLL_SECONDS[0]
         self._db = connect(path)
 
+    def warm(self) -> None:
+        """The file is open already."""
+
     def send(self, record: Record) -> None:
         """Keep the record until some megabytes are there, then write them in one transaction."""
         self._pending.append((_encode(record.headers), record.value))
