@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from replay import contents, difference
@@ -24,16 +25,20 @@ from sink.batch import collapse
 from sink.sqlite.replica import SqliteReplica
 
 
+def note_shape(path: Path) -> None:
+    """What capture notes of the file when it begins."""
+    with closing(connect(path)) as db, writing(db):
+        write_state(db, fingerprint=fingerprint(db), schema_version=str(schema_version(db)))
+
+
 def close_file(path: Path, schema: Schema, *, seq: int = 0, attempt: str = "first") -> None:
     """What the fence of a cutover leaves behind in the file."""
-    db = connect(path)
-    with writing(db):
-        write_state(db, fingerprint=fingerprint(db), schema_version=str(schema_version(db)))
+    note_shape(path)
+    with closing(connect(path)) as db, writing(db):
         fence.put_up(db, schema.by_name)
         write_state(db, role="replica", epoch="1", attempt=attempt)
         write_schema(db, schema)
         write_ledger(db, SqliteLedger(lease=1, number=10, offset=100, seq=seq, epoch=1))
-    db.close()
 
 
 def copy_closed(source: Path, path: Path, schema: Schema) -> Path:
@@ -80,11 +85,8 @@ class Follower:
 
     def differences(self) -> list[object]:
         """Where the replica is not as the primary, in every table, class for class."""
-        db = connect(self.path, readonly=True)
-        try:
+        with closing(connect(self.path, readonly=True)) as db:
             return difference(contents(db, self.schema), contents(self.primary, self.schema))
-        finally:
-            db.close()
 
     def close(self) -> None:
         self.replica.close()
