@@ -17,6 +17,7 @@ from shared.control.standing import Standing
 from shared.errors import LeaseLost, Retry
 from shared.groups import Position
 from shared.sqlite import fence
+from shared.sqlite.changelog import settle
 from shared.sqlite.connection import connect, reading, translated, writing
 from shared.sqlite.replica_state import SqliteLedger, read_ledger, read_standing, write_ledger
 from shared.sqlite.state import read_state, write_state
@@ -52,6 +53,10 @@ class SqliteHold:
             try:
                 db.execute("BEGIN IMMEDIATE")
                 self._check_lease(db)
+                while settle(db):  # those deletes have to be published with the rest
+                    db.execute("COMMIT")
+                    db.execute("BEGIN IMMEDIATE")
+                    self._check_lease(db)
             except sqlite3.OperationalError as error:
                 db.close()
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:

@@ -61,7 +61,7 @@ def prune(db: sqlite3.Connection, upto: int, limit: int) -> int:
     Runs in the caller's write transaction.  No statement of the application's is running then, so
     the rows that triggers have remembered are dealt with on the way.
     """
-    _settle_remembered(db)
+    settle(db)
     lowest, highest = db.execute(_SPAN).fetchone()
     if lowest is None:
         return 0
@@ -69,11 +69,15 @@ def prune(db: sqlite3.Connection, upto: int, limit: int) -> int:
     return db.execute("DELETE FROM _switchback_log WHERE seq <= ?", (last,)).rowcount
 
 
-def _settle_remembered(db: sqlite3.Connection) -> None:
-    """Log a delete for each remembered row that is gone after all, and forget them all (see ``triggers``)."""
+def settle(db: sqlite3.Connection) -> int:
+    """Log a delete for each remembered row that is gone after all (see ``triggers``), and forget them all.
+
+    Runs in the caller's write transaction; returns how many deletes there were.
+    """
     numbers = {abs(row[0]) for row in db.execute("SELECT DISTINCT tbl FROM _switchback_pending")}
     if not numbers:
-        return
+        return 0
+    before = high(db)
     existing = {row[1] for row in list_tables(db) if row[2] == "table"}
     for number, (name, columns) in table_ids(db).items():
         if number in numbers and name in existing:
@@ -82,6 +86,7 @@ def _settle_remembered(db: sqlite3.Connection) -> None:
                 for sql in settle_sql(table, number):
                     db.execute(sql)
     db.execute("DELETE FROM _switchback_pending")
+    return high(db) - before
 
 
 def _check_dense(rows: Sequence[Sequence[Any]], after: int) -> None:

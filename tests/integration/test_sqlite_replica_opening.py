@@ -199,3 +199,15 @@ def close(path: Path, hold: SqliteHold, attempt: str, epoch: int, place: Positio
         assert ledger is not None
         assert ledger.position == place
         assert read_state(db)["role"] == "replica"
+
+
+def test_a_delete_that_only_the_remembered_rows_know_of_is_there_before_the_file_is_closed(
+    capture: Callable[[str], Captured],
+) -> None:
+    captured = capture("CREATE TABLE t (id INTEGER PRIMARY KEY, u TEXT UNIQUE)")
+    captured.run("CREATE TRIGGER app AFTER INSERT ON t WHEN NEW.id = 2 BEGIN SELECT RAISE(IGNORE); END")
+    captured.run("INSERT INTO t VALUES (1, 'a')", "REPLACE INTO t VALUES (2, 'a')")
+    hold = schema_of(captured)
+    assert hold.hold(1.0) == ""
+    assert captured.app.execute("SELECT op, c1 FROM _switchback_log").fetchall() == [("c", 1), ("d", 1)]
+    hold.let_go()
