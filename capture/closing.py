@@ -190,7 +190,7 @@ class Closing:
         standing = self.primary.standing()
         if standing.role == "replica":
             raise Retry("the primary was closed just now", where=f"epoch {standing.epoch}")
-        fenced = state.attempt and state.attempt.has(Fenced)
+        fenced = state.attempt and state.attempt.may_open
         if fenced or standing.epoch != state.epoch:
             what = f"{state.primary} stands at epoch {standing.epoch}, but the control stream at {state.epoch}"
             raise SourceRestored(what, remedy=_RESTORED)

@@ -146,13 +146,12 @@ def verify(
 
 
 MaxPause = Annotated[float, typer.Option("--max-pause", min=0.1, help="seconds that writers may wait at the most")]
-Within = Annotated[
-    float, typer.Option("--verified-within", min=0, help="hours: a full verification may not be older")
-]
+Within = Annotated[float, typer.Option("--verified-within", min=0, help="hours: a full verification may not be older")]
 Unverified = Annotated[bool, typer.Option("--unverified", help="go without a full verification")]
 Postpone = Annotated[
     Path | None, typer.Option("--postpone", metavar="FILE", help="be ready, but wait while this file exists")
 ]
+Wait = Annotated[float, typer.Option("--wait", min=0, help="seconds to wait for the daemons")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="check and print the steps; do nothing")]
 
 
@@ -201,20 +200,21 @@ def abort(
     settings: Settings,
     *,
     reason: Annotated[str, typer.Option("--reason", help="for the others who read it")] = "aborted by the operator",
+    wait: Wait = 20.0,
 ) -> None:
     """Give the cutover or rollback that is under way up: the old primary takes writes again."""
     from operations.cutover.controls import abort  # noqa: PLC0415
 
-    raise typer.Exit(abort(settings, reason))
+    raise typer.Exit(abort(settings, reason, wait))
 
 
 @app.command()
 @with_settings("source")
-def resume(settings: Settings) -> None:
+def resume(settings: Settings, *, wait: Wait = 20.0) -> None:
     """See a cutover or rollback through that was left half-way, and tell the application who is primary."""
     from operations.cutover.controls import resume  # noqa: PLC0415
 
-    raise typer.Exit(resume(settings))
+    raise typer.Exit(resume(settings, wait))
 
 
 @log.command("show")

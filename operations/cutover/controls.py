@@ -15,10 +15,8 @@ from shared.errors import BadInput, Stop
 from shared.log.opening import open_log_of
 from shared.settings import Settings
 
-_WAIT_SECONDS = 20.0
 
-
-def abort(settings: Settings, reason: str) -> int:
+def abort(settings: Settings, reason: str, wait: float) -> int:
     """Give the attempt up, if that is still possible, and wait until the old primary takes writes again."""
     with closing(open_log_of(settings)) as log:
         channel = Channel(log.control)
@@ -26,19 +24,19 @@ def abort(settings: Settings, reason: str) -> int:
         void = channel.say(Aborted(by=OPERATOR, at_ms=now_ms(), attempt=attempt.id, reason=reason))
         if void and not attempt.aborted:
             raise BadInput(f"not possible any more: {void}", remedy="Run `switchback resume`")
-        if not _wait_for_end(channel, attempt):
+        if not _wait_for_end(channel, attempt, wait):
             what = "the attempt is given up, but the old primary does not take writes again yet"
             raise Stop(what, where=f"attempt {attempt.id}", remedy="Start capture: it opens the old primary by itself")
         say(f"Given up. {side_name(channel.state.primary)} takes the writes, as before.")
     return 0
 
 
-def resume(settings: Settings) -> int:
+def resume(settings: Settings, wait: float) -> int:
     """See an attempt through whose operator's program is gone, and tell the application who is primary."""
     with closing(open_log_of(settings)) as log:
         channel = Channel(log.control)
         state = channel.open()
-        if state.attempt is not None and not _wait_for_end(channel, state.attempt):
+        if state.attempt is not None and not _wait_for_end(channel, state.attempt, wait):
             raise _unfinished(channel.state.attempt or state.attempt)
         state = channel.state
         say(f"{side_name(state.primary)} takes the writes (epoch {state.epoch}); nothing is under way.")
@@ -53,14 +51,14 @@ def _under_way(state: State) -> Attempt:
     return state.attempt
 
 
-def _wait_for_end(channel: Channel, attempt: Attempt) -> bool:
+def _wait_for_end(channel: Channel, attempt: Attempt, seconds: float) -> bool:
     progress = Progress()
 
     def ended(state: State) -> bool:
         progress.update(state)
         return state.attempt is None or state.attempt.id != attempt.id
 
-    return channel.wait(ended, time.monotonic() + _WAIT_SECONDS)
+    return channel.wait(ended, time.monotonic() + seconds)
 
 
 def _unfinished(attempt: Attempt) -> Stop:

@@ -45,6 +45,7 @@ class LedgerFile:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         _cut_torn_line(self._file)
         self.number = max([after, *(write.number for write in read_file(path).writes)])
+        self.reason = ""  # of the last refusal
         self._write(f"begin {writer} {os.getpid()} {self.number + 1} {time.time_ns()}\n")
 
     def attempt(self, token: str, kind: str) -> int:
@@ -59,6 +60,7 @@ class LedgerFile:
 
     def settle(self, token: str, outcome: Literal["refused", "unknown"], reason: str) -> None:
         """Note that the transaction was rolled back, or that nobody can say."""
+        self.reason = reason
         self._write(f"{outcome} {self.number} {token} {reason} {time.monotonic_ns()}\n")
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psycopg
 
+from operations.cutover.flip import Options, flip
 from operations.daemon import Daemon
 from operations.demo.generate import generate
 from operations.demo.ledger import ROWS_SQL, Comparison, compare, read_ledger
@@ -35,6 +36,8 @@ from shared.settings import Settings, load_settings
 _MARK = "made-by-switchback-demo"
 _PATIENCE = 300.0
 _LOOK_SECONDS = 0.2
+_SETTLE_SECONDS = 3.0
+_THERE_AND_BACK = (("postgres", "cutover", "PostgreSQL"), ("sqlite", "rollback", "SQLite"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def show(folder: Path, scale: Scale) -> int:
         step("A PostgreSQL server of the demo's own starts")
         target = stack.enter_context(_server(folder))
         step(f"The application starts: {scale.writers} processes, {scale.rate} transactions a second")
-        writers = stack.enter_context(_application(source, folder / "ledger", scale))
+        writers = stack.enter_context(_application(source, target, folder / "ledger", scale))
         settings = _settings(source, target)
         step("switchback run: copy while the application writes")
         stack.enter_context(_daemons(settings))
@@ -67,16 +70,37 @@ def show(folder: Path, scale: Scale) -> int:
         probe = _follow(source, target, scale.seconds)
         step("switchback verify: row for row, while the application writes")
         code = verify_command(settings, [], False, False, False, out)  # noqa: FBT003  (its words)
+        pauses = [_switch(settings, folder, *there) for there in _THERE_AND_BACK]
         step("The application stops; what it was acknowledged is looked for in both databases")
         _end(writers)
         _wait_in_step(settings)
         good = _count_writes(source, target, folder / "ledger")
     good = good and code == 0 and not probe.wrong_sums
-    say(
-        "\nEqual, and nothing lost." if good else "\nSomething is wrong: see above.",
-        "bold green" if good else "bold red",
-    )
+    _say_end(good=good, pauses=pauses)
     return 0 if good else 1
+
+
+def _say_end(*, good: bool, pauses: list[float]) -> None:
+    if not good:
+        say("\nSomething is wrong: see above.", "bold red")
+        return
+    there, back = pauses
+    say(
+        f"\nMoved with a write pause of {there:.0f} ms, moved back with {back:.0f} ms; equal, 0 writes lost.",
+        "bold green",
+    )
+
+
+def _switch(settings: Settings, folder: Path, to: str, verb: str, name: str) -> float:
+    """Change the primary under the application; the milliseconds that its writers noticed."""
+    step(f"switchback {verb}: {name} becomes the primary, while the application writes")
+    began = time.monotonic_ns()
+    if flip(settings, to, Options()):
+        raise Retry(f"{name} did not become the primary")
+    time.sleep(_SETTLE_SECONDS)
+    pauses = read_ledger(folder / "ledger").pauses(began, time.monotonic_ns())
+    say(f"   the application's longest time without an acknowledged write: {pauses[0].milliseconds:.0f} ms", "green")
+    return pauses[0].milliseconds
 
 
 def _clear(folder: Path) -> None:
@@ -104,8 +128,9 @@ def _server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _application(source: Path, ledger: Path, scale: Scale) -> Iterator[subprocess.Popen[bytes]]:
+def _application(source: Path, target: str, ledger: Path, scale: Scale) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "operations.demo.writer", "--database", str(source), "--ledger", str(ledger)]
+    command += ["--other", target]
     command += ["--rate", str(scale.rate), "--processes", str(scale.writers), "--seed", "7"]
     writers = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:

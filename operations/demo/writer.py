@@ -23,6 +23,7 @@ from random import Random
 from types import FrameType
 
 from operations.demo.application import Application
+from operations.demo.following import FENCE, FollowingTarget
 from operations.demo.ledger import LedgerFile, read_ledger
 from operations.demo.mix import OPERATIONS, draw_kinds
 from operations.demo.target import Refused, Unknown, open_target
@@ -34,6 +35,9 @@ ROUND = 100
 BEHIND_SECONDS = 0.5
 """A writer that is later than this (it had to wait) does not catch up: no burst follows a pause."""
 
+_TRIES = 5_000
+"""Tries of a transaction that meets the fence: enough for ten seconds in which both sides are closed."""
+
 TROUBLE_SECONDS = 0.002
 """The breath after a refusal that was not wanted."""
 
@@ -42,7 +46,7 @@ TROUBLE_SECONDS = 0.002
 class Work:
     """What one process is to do; ``rate`` in transactions a second, 0 for as fast as it goes."""
 
-    database: str
+    databases: tuple[str, ...]
     ledger: Path
     writer: int
     rate: float
@@ -71,7 +75,7 @@ class Stopping:
 def write(work: Work) -> None:
     """One writer, until it is told to stop."""
     stopping = Stopping(work.seconds)
-    target = open_target(work.database)
+    target = FollowingTarget(work.databases)
     rows = target.run('SELECT coalesce(max("number"), 0) FROM "write_ledger" WHERE "writer" = ?', (work.writer,))
     ledger = LedgerFile(work.ledger, work.writer, after=rows[0][0])
     draw = Random(f"{work.seed}:{work.writer}:{ledger.number}")  # noqa: S311  a repeatable day, no secrets
@@ -82,10 +86,21 @@ def write(work: Work) -> None:
             continue
         for kind in draw_kinds(draw, ROUND):
             pace.wait()
-            if stopping or not transact(app, ledger, kind):
+            if stopping or not _transact_somewhere(app, target, ledger, kind):
                 break
     target.close()
     ledger.close()
+
+
+def _transact_somewhere(app: Application, target: FollowingTarget, ledger: LedgerFile, kind: str) -> bool:
+    """One transaction, on the other side where this one is closed; each try has lines of its own in the ledger."""
+    for _ in range(_TRIES):
+        if transact(app, ledger, kind):
+            return True
+        if ledger.reason != FENCE:
+            return False
+        target.follow()
+    return False
 
 
 def _look_around(app: Application) -> bool:
@@ -164,6 +179,7 @@ def main() -> None:
     """The command line; exit code 1 if a writer ended badly."""
     parser = argparse.ArgumentParser(description="Write to a demo database as its application would.")
     parser.add_argument("--database", required=True, help="a SQLite file, or a postgresql:// DSN")
+    parser.add_argument("--other", help="where it goes on when the first one is closed for writes, and back")
     parser.add_argument("--ledger", type=Path, required=True, help="folder for the ledger of acknowledged writes")
     parser.add_argument("--rate", type=float, default=200.0, help="transactions/s of all processes; 0: no limit")
     parser.add_argument("--processes", type=int, default=1)
@@ -172,7 +188,7 @@ def main() -> None:
     told = parser.parse_args()
     rate = told.rate / told.processes
     works = [
-        Work(told.database, told.ledger, writer, rate, told.seed, told.seconds)
+        Work((told.database, *([told.other] if told.other else [])), told.ledger, writer, rate, told.seed, told.seconds)
         for writer in range(1, told.processes + 1)
     ]
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from command import Command, Said
+from command import Command
 from comparing import TABLES, assert_equal
 from daemons import Daemon, Migration, wait_until
 from fix_migration import Begin
@@ -26,7 +27,9 @@ from traffic import TOTAL
 
 KILLS = int(os.environ.get("SWITCHBACK_FLIP_KILLS", "155"))
 """Kills a log; the suite's default comes to more than 300."""
-_TRIES = 12
+_TRIES = 20
+_ARMED = 0.7  # how often a program is started with the order to die at a step
+_ANYWHERE = 0.005  # how often one that is not is killed, each fiftieth of a second
 
 
 class Steps:
@@ -39,79 +42,71 @@ class Steps:
         return next(self._row)
 
 
-class Loop:
-    """The daemons, armed to die, and the operator, who never gives up."""
+class Supervisor(threading.Thread):
+    """Starts a daemon that died at once, mostly with the order to die again at the next of its steps."""
 
-    def __init__(self, migration: Migration, choose: random.Random) -> None:
-        self._migration = migration
-        self._choose = choose
+    def __init__(self, daemon: Daemon, steps: Steps, choose: random.Random) -> None:
+        super().__init__(daemon=True)
+        self._daemon, self._steps, self._choose = daemon, steps, choose
+        self._end = threading.Event()
+        self._step = "anywhere"
+        self.kills: list[str] = []
+        self.wrong = ""
+
+    def run(self) -> None:
+        self._daemon.kill()
+        while not self._end.wait(0.02) and not self.wrong:
+            if not self._daemon.running:
+                self._bury()
+                self._step = self._steps.next() if self._choose.random() < _ARMED else ""
+                self._daemon.start(kill_at=self._step)
+            elif not self._step and self._choose.random() < _ANYWHERE:
+                self._step = "anywhere"
+                self._daemon.kill()
+
+    def _bury(self) -> None:
+        code = self._daemon.wait()
+        self.kills.append(self._step)
+        if code != -9:
+            self.wrong = f"exit code {code}; it said:\n{self._daemon.output[-3000:]}"
+
+    def end(self) -> None:
+        """No more kills."""
+        self._end.set()
+        self.join()
+        if not self.wrong:
+            self._daemon.kill()
+            self._daemon.start()
+
+
+class Operator:
+    """Never gives up; dies too."""
+
+    def __init__(self, migration: Migration, steps: Steps, choose: random.Random) -> None:
+        self._migration, self._steps, self._choose = migration, steps, choose
         self._command = Command(migration.source.parent, **migration.settings)
-        self._steps = {
-            "capture": Steps(CLOSING_STEPS, choose),
-            "sink": Steps(OPENING_STEPS, choose),
-            "operator": Steps(CUTOVER_STEPS, choose),
-        }
-        self.kills: Counter[str] = Counter()
-        self.flips: Counter[bool] = Counter()
-        self._armed: dict[str, str | None] = {"capture": "", "sink": ""}
+        self.kills: list[str] = []
+        self.attempts = 0
 
     def state(self) -> State:
         with closing(open_log(self._migration.settings["log"], self._migration.stream)) as log:
             return Channel(log.control).open()
 
     def turn(self) -> None:
-        """One attempt with death in it, and the way to a good end."""
-        for name, daemon in self._daemons.items():
-            if daemon.running and not self._armed[name]:
-                daemon.kill()  # wherever it is
-                self._armed[name] = "anywhere"
-        self._revive(armed=True)
-        before = self.state()
-        verb = "cutover" if before.primary == "sqlite" else "rollback"
-        at = self._steps["operator"].next() if self._choose.random() < 0.6 else ""
+        """One attempt, and the way to a good end, by ``resume`` or ``abort``."""
+        verb = "cutover" if self.state().primary == "sqlite" else "rollback"
+        at = self._steps.next() if self._choose.random() < _ARMED else ""
         said = self._command(verb, "--unverified", "--max-pause", "3", kill_at=at)
-        self._count_operator(said, at)
-        if self._choose.random() < 0.4:
-            self._command("abort")
-        for _ in range(_TRIES):
-            self._revive(armed=self._choose.random() < 0.3)
-            self._command(self._choose.choice(("resume", "resume", "abort")))
-            if self._good():
-                break
-        else:
-            state, (capture, sink) = self.state(), (self._migration.capture.output, self._migration.sink.output)
-            message = f"no good end: {state}\n{capture[-2000:]}\n{sink[-2000:]}\n{said}"
-            raise AssertionError(message)
-        self.flips[self.state().epoch > before.epoch] += 1
-
-    def _count_operator(self, said: Said, at: str) -> None:
+        self.attempts += 1
         if said.code == -9:
-            self.kills[f"operator {at}"] += 1
+            self.kills.append(at)
         assert "Traceback" not in said.errors, said.errors
-
-    def _good(self) -> bool:
-        self._bury()
-        return self.state().attempt is None
-
-    def _bury(self) -> None:
-        for name, daemon in self._daemons.items():
-            if not daemon.running and self._armed[name] is not None:
-                code = daemon.wait()
-                assert code == -9, f"{name}: exit code {code}; it said:\n{daemon.output[-3000:]}"
-                self.kills[f"{name} {self._armed[name]}"] += 1
-                self._armed[name] = None
-
-    def _revive(self, *, armed: bool) -> None:
-        self._bury()
-        for name, daemon in self._daemons.items():
-            if not daemon.running:
-                step = self._steps[name].next() if armed else ""
-                daemon.start(kill_at=step)
-                self._armed[name] = step
-
-    @property
-    def _daemons(self) -> dict[str, Daemon]:
-        return {"capture": self._migration.capture, "sink": self._migration.sink}
+        for _ in range(_TRIES):
+            if self.state().attempt is None:
+                return
+            self._command(self._choose.choice(("resume", "resume", "abort")), "--wait", "2")
+        message = f"no good end: {self.state()}"
+        raise AssertionError(message)
 
 
 @pytest.fixture(params=["embedded", "kafka"])
@@ -128,22 +123,30 @@ def moving(request: pytest.FixtureRequest, begin: Begin, postgres_dsn: str) -> I
 def test_no_kill_loses_or_doubles_a_write_or_opens_both_sides(moving: Migration) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # noqa: T201
-    loop = Loop(moving, random.Random(seed))
+    choose = random.Random(seed)
+    operator = Operator(moving, Steps(CUTOVER_STEPS, choose), choose)
+    supervisors = [
+        Supervisor(moving.capture, Steps(CLOSING_STEPS, choose), random.Random(seed + 1)),
+        Supervisor(moving.sink, Steps(OPENING_STEPS, choose), random.Random(seed + 2)),
+    ]
     prober = Prober(moving.source, moving.dsn)
     with Application(moving.source, moving.dsn, rate=40.0) as application:
         prober.start()
-        while loop.kills.total() < KILLS:
-            loop.turn()
-        moving.kill()
-        moving.start()
+        for supervisor in supervisors:
+            supervisor.start()
+        while len(operator.kills) + sum(len(supervisor.kills) for supervisor in supervisors) < KILLS:
+            operator.turn()
+            assert not any(supervisor.wrong for supervisor in supervisors), [one.wrong for one in supervisors]
+        for supervisor in supervisors:
+            supervisor.end()
         wait_until("writes go on", _more(application, 30))
         application.end()
         prober.end()
-    print(
-        f"{dict(sorted(loop.kills.items()))}, {loop.flips[True]} of {loop.flips.total()} attempts went through,"  # noqa: T201
-        f" {len(application.acknowledged)} acknowledged writes, {prober.looks} looks at both sides"
-    )
-    _assert_whole(moving, application, loop.state().primary)
+    kills = Counter(operator.kills + supervisors[0].kills + supervisors[1].kills)
+    state = operator.state()
+    print(f"{kills.total()} kills {dict(sorted(kills.items()))}; {state.epoch} of {operator.attempts} attempts went")  # noqa: T201
+    print(f"through; {len(application.acknowledged)} acknowledged writes; {prober.looks} looks at both sides")  # noqa: T201
+    _assert_whole(moving, application, state.primary)
     assert not prober.both
 
 
