@@ -24,6 +24,10 @@ _SETTING = "setting_"  # keeps settings apart from a command's own parameters
 _PANELS = (
     ("Which migration", frozenset(WHERE)),
     ("Which tables", frozenset({"tables", "exclude", "priorities", "types", "existing"})),
+    (
+        "Telling the application",
+        frozenset({"hooks", "hook_seconds", "env_file", "app_sqlite_url", "app_postgres_url"}),
+    ),
     ("Messages and metrics", frozenset({"capture_port", "sink_port", "bind", "log_format", "log_level"})),
 )
 

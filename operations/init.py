@@ -24,6 +24,10 @@ _EXAMPLES = {
     ("log",): '"embedded:.switchback/app.log.db"  # or "kafka://host1:9092,host2:9092"',
     ("state_dir",): '".switchback"  # beside the source, if not given',
     ("types",): '{ "users.id" = "uuid" }',
+    ("hooks",): '"hooks"  # before, opened, aborted',
+    ("env_file",): '".env"',
+    ("app_sqlite_url",): '"sqlite:////path/of/app.db"  # made of the source, if not given',
+    ("app_postgres_url",): '"postgresql://app@localhost/app"  # the target, if not given',
     ("kafka", "sasl_password_file"): '"kafka-password"',
     ("kafka", "cafile"): '"ca.pem"',
 }

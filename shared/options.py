@@ -112,8 +112,20 @@ class Settings(BaseSettings):
     wal_warn_mb: Count = Field(default=1_024, description="size of the -wal file that is too large, in megabytes")
     retention_days: Count = Field(default=7, description="how long the log keeps what was applied")
 
-    capture_port: Port = Field(default=9464, description="port of capture's metrics; 0: any free one, off: none")
-    sink_port: Port = Field(default=9465, description="port of sink's metrics; 0: any free one, off: none")
+    hooks: Path | None = Field(default=None, description="folder with programs to run at a change of sides")
+    hook_seconds: float = Field(default=60.0, gt=0, description="how long such a program may take")
+    env_file: Path | None = Field(
+        default=None, description="the application's env file, rewritten at a change of sides"
+    )
+    app_sqlite_url: str = Field(default="", description="DATABASE_URL there while SQLite is the primary")
+    app_postgres_url: SecretStr = Field(
+        default=SecretStr(""), description="DATABASE_URL there while PostgreSQL is the primary"
+    )
+
+    capture_port: Port = Field(
+        default=9464, description="port of capture's metrics and /primary; 0: any free one, off: none"
+    )
+    sink_port: Port = Field(default=9465, description="port of sink's metrics and /primary; 0: any free one, off: none")
     bind: str = Field(default="127.0.0.1", description="address that metrics are served on")
     log_format: LogFormat = Field(default="text", description="how the programs' own messages are written")
     log_level: LogLevel = Field(default="info", description="which of them are written")

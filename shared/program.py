@@ -18,15 +18,17 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from shared import steps
 from shared.errors import BadInput, SwitchbackError
 from shared.logs import Logger, configure_logs, get_logger
 from shared.metrics import ProgramMetrics, product_version
 from shared.presence import Notebook, Presence
+from shared.primary_page import PrimaryPage
 from shared.redaction import redact
 from shared.retrying import Retrying
+from shared.serving import start_server
 from shared.settings import Settings, all_settings, load_settings
 
 BUG_EXIT_CODE = 70
@@ -34,13 +36,17 @@ BUG_EXIT_CODE = 70
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a daemon gets to work with; ``stop`` is set when it shall end, and it then ends soon."""
+    """What a daemon gets to work with; ``stop`` is set when it shall end, and it then ends soon.
+
+    ``page`` is served; whoever looks at the control stream updates it.
+    """
 
     settings: Settings
     stop: threading.Event
     registry: CollectorRegistry
     logger: Logger
     retrying: Retrying
+    page: PrimaryPage
 
 
 def run_program(
@@ -89,6 +95,7 @@ def _serve(
     note = notebook.note
     logger = get_logger(note.program)
     registry = CollectorRegistry()
+    page = PrimaryPage(settings.stream)
     program = ProgramMetrics(registry, note.program, settings.stream)
 
     def remember(trouble: str) -> None:
@@ -96,11 +103,11 @@ def _serve(
         notebook.write()
 
     try:
-        note.port, note.bind = _serve_metrics(settings, port, registry), settings.bind
+        note.port, note.bind = _serve_http(settings, port, registry, page), settings.bind
         remember("")
         logger.info("started", stream=settings.stream, version=product_version(), metrics=note.port or "off")
         retrying = Retrying(stop, logger, program.errors, program.up, remember)
-        serve(Context(settings, stop, registry, logger, retrying))
+        serve(Context(settings, stop, registry, logger, retrying, page))
     except SwitchbackError as error:
         program.errors.labels(error.label).inc()
         logger.error("stopped", reason=str(error), error=error.label)  # noqa: TRY400  (expected: no traceback)
@@ -144,14 +151,13 @@ def _stop_with_parent(stop: threading.Event) -> None:
     stop.set()
 
 
-def _serve_metrics(settings: Settings, port: str, registry: CollectorRegistry) -> int | None:
+def _serve_http(settings: Settings, port: str, registry: CollectorRegistry, page: PrimaryPage) -> int | None:
     wanted: int | None = getattr(settings, port)
     if wanted is None:
         return None
     try:
-        server, _ = start_http_server(wanted, settings.bind, registry)
+        return start_server(settings.bind, wanted, registry, page)
     except OSError as error:
         what = f"the metrics port {wanted} cannot be opened: {error.strerror}"
         remedy = f"Set {port} to a free port, to 0 for any, or to off"
         raise BadInput(what, where=f"{settings.bind}:{wanted}", remedy=remedy) from error
-    return server.server_port

@@ -22,9 +22,11 @@ __all__ = ["Kafka", "Setting", "Settings", "all_settings", "load_settings", "to_
 
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 DEFAULT_FILE = Path("switchback.toml")
-_NOT_SETTINGS = frozenset({CONFIG_VARIABLE, f"{PREFIX}KILL_AT"})
+_TOLD = ("PHASE", "EPOCH", "PRIMARY", "ATTEMPT", "DIRECTION", "REHEARSAL", "REASON")
+"""What hooks and the application's env file say; it may stand in the environment of whoever is told."""
+_NOT_SETTINGS = frozenset({CONFIG_VARIABLE, f"{PREFIX}KILL_AT", *(PREFIX + name for name in _TOLD)})
 _TESTS = f"{PREFIX}TEST_"  # what the test suite reads
-_PATHS = ("source", "state_dir", "target_password_file")
+_PATHS = ("source", "state_dir", "target_password_file", "hooks", "env_file")
 _KAFKA_PATHS = ("sasl_password_file", "cafile")
 
 

@@ -1,20 +1,55 @@
-"""Telling the application who is primary, and what is going on: hooks, the env file, the control stream."""
+"""Telling the application who is primary: the env file first, then the hook, then the control stream.
+
+All of it may be done again, as often as one likes; ``resume`` does, until it went well.
+"""
 
 from __future__ import annotations
 
+from operations.screen import complain
+from operations.telling.addresses import postgres_address, sqlite_address
+from operations.telling.env_file import EPOCH, PRIMARY, URL, write_env_file
+from operations.telling.hooks import facts_of, run_hook
 from shared.control.channel import Channel
+from shared.control.fold import State, side_of
 from shared.control.records import OPERATOR, Announced, now_ms
+from shared.errors import BadInput
 from shared.settings import Settings
 
-
-def announce(settings: Settings, channel: Channel) -> None:
-    """Say who is primary now, in all ways that are configured."""
-    channel.say(Announced(by=OPERATOR, at_ms=now_ms(), epoch=channel.state.epoch))
+__all__ = ["announce", "facts_of", "run_hook", "tell_env_file"]
 
 
-def facts_of(settings: Settings, epoch: int, *, rehearsal: bool, reason: str = "") -> dict[str, str]:
-    return {}
+def announce(settings: Settings, channel: Channel) -> bool:
+    """Say who is primary now, in all ways that are configured; False where one of them failed, which is told."""
+    state = channel.state
+    told = _tell_file(settings, state.epoch)
+    facts = facts_of(settings, state.epoch, rehearsal=False, attempt=_attempt_of(state))
+    told = run_hook(settings, "opened", facts) and told
+    if told:
+        channel.say(Announced(by=OPERATOR, at_ms=now_ms(), epoch=state.epoch))
+    else:
+        complain("the application may not know who is primary: repair it and run `switchback resume`")
+    return told
 
 
-def run_hook(settings: Settings, phase: str, facts: dict[str, str]) -> None:
-    return
+def tell_env_file(settings: Settings, epoch: int) -> None:
+    """Set the env file to who is primary in that epoch; BadInput where it cannot be written.
+
+    Also worth doing before a change of sides: it shows that it will be possible after it.
+    """
+    if settings.env_file is not None:
+        side = side_of(epoch)
+        url = postgres_address(settings) if side == "postgres" else sqlite_address(settings)
+        write_env_file(settings.env_file.expanduser(), {URL: url, PRIMARY: side, EPOCH: str(epoch)})
+
+
+def _tell_file(settings: Settings, epoch: int) -> bool:
+    try:
+        tell_env_file(settings, epoch)
+    except BadInput as error:
+        complain(str(error))
+        return False
+    return True
+
+
+def _attempt_of(state: State) -> str:
+    return state.last.attempt.id if state.last and state.last.opened else ""
