@@ -52,8 +52,9 @@ class Unknown(Exception):
 class Target(Protocol):
     """A connection to the database that the application writes to.  Every method may raise Refused."""
 
-    replaces: bool
-    """Whether INSERT OR REPLACE works here."""
+    @property
+    def replaces(self) -> bool:
+        """Whether INSERT OR REPLACE works here."""
 
     def run(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Run one statement; returns its rows, none if it gives none."""

@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from daemons import Daemon, Migration, wait_until
 from fix_migration import Begin
 from shared.control.channel import Channel
 from shared.control.fold import State
+from shared.control.records import Aborted
 from shared.log.opening import open_log
 from shared.steps import CLOSING_STEPS, CUTOVER_STEPS, OPENING_STEPS
 from switching import Application, PostgresSide, Prober, SqliteSide
@@ -29,7 +31,9 @@ KILLS = int(os.environ.get("SWITCHBACK_FLIP_KILLS", "155"))
 """Kills a log; the suite's default comes to more than 300."""
 _TRIES = 20
 _ARMED = 0.7  # how often a program is started with the order to die at a step
-_ANYWHERE = 0.005  # how often one that is not is killed, each fiftieth of a second
+_ANYWHERE = 0.003  # how often one that is not is killed, each fiftieth of a second
+_OVERDUE_SECONDS = 6.0  # one that does not come to its step is killed wherever it is
+_GIVES_UP = 0.25
 
 
 class Steps:
@@ -50,6 +54,7 @@ class Supervisor(threading.Thread):
         self._daemon, self._steps, self._choose = daemon, steps, choose
         self._end = threading.Event()
         self._step = "anywhere"
+        self._began = 0.0
         self.kills: list[str] = []
         self.wrong = ""
 
@@ -60,9 +65,15 @@ class Supervisor(threading.Thread):
                 self._bury()
                 self._step = self._steps.next() if self._choose.random() < _ARMED else ""
                 self._daemon.start(kill_at=self._step)
-            elif not self._step and self._choose.random() < _ANYWHERE:
+                self._began = time.monotonic()
+            elif self._is_due():
                 self._step = "anywhere"
                 self._daemon.kill()
+
+    def _is_due(self) -> bool:
+        if self._step:
+            return time.monotonic() - self._began > _OVERDUE_SECONDS
+        return self._choose.random() < _ANYWHERE
 
     def _bury(self) -> None:
         code = self._daemon.wait()
@@ -77,6 +88,34 @@ class Supervisor(threading.Thread):
         if not self.wrong:
             self._daemon.kill()
             self._daemon.start()
+
+
+class Rival(threading.Thread):
+    """A second operator, who gives up what the first one has begun, at any moment of it."""
+
+    def __init__(self, migration: Migration, choose: random.Random) -> None:
+        super().__init__(daemon=True)
+        self._log, self._stream = migration.settings["log"], migration.stream
+        self._choose = choose
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        seen = ""
+        with closing(open_log(self._log, self._stream)) as log:
+            channel = Channel(log.control)
+            channel.warm()
+            while not self._end.is_set():
+                attempt = channel.look(0.05).attempt
+                if attempt is None or attempt.id == seen:
+                    continue
+                seen = attempt.id
+                if self._choose.random() < _GIVES_UP:
+                    self._end.wait(self._choose.uniform(0, 0.08))
+                    channel.say(Aborted(by="operator", at_ms=0, attempt=seen, reason="a rival"))
+
+    def end(self) -> None:
+        self._end.set()
+        self.join()
 
 
 class Operator:
@@ -96,7 +135,7 @@ class Operator:
         """One attempt, and the way to a good end, by ``resume`` or ``abort``."""
         verb = "cutover" if self.state().primary == "sqlite" else "rollback"
         at = self._steps.next() if self._choose.random() < _ARMED else ""
-        said = self._command(verb, "--unverified", "--max-pause", "3", kill_at=at)
+        said = self._command(verb, "--unverified", "--max-pause", "2", kill_at=at)
         self.attempts += 1
         if said.code == -9:
             self.kills.append(at)
@@ -104,7 +143,7 @@ class Operator:
         for _ in range(_TRIES):
             if self.state().attempt is None:
                 return
-            self._command(self._choose.choice(("resume", "resume", "abort")), "--wait", "2")
+            self._command(self._choose.choice(("resume", "resume", "abort")), "--wait", "1")
         message = f"no good end: {self.state()}"
         raise AssertionError(message)
 
@@ -129,14 +168,16 @@ def test_no_kill_loses_or_doubles_a_write_or_opens_both_sides(moving: Migration)
         Supervisor(moving.capture, Steps(CLOSING_STEPS, choose), random.Random(seed + 1)),
         Supervisor(moving.sink, Steps(OPENING_STEPS, choose), random.Random(seed + 2)),
     ]
-    prober = Prober(moving.source, moving.dsn)
+    prober, rival = Prober(moving.source, moving.dsn), Rival(moving, random.Random(seed + 3))
     with Application(moving.source, moving.dsn, rate=40.0) as application:
         prober.start()
+        rival.start()
         for supervisor in supervisors:
             supervisor.start()
         while len(operator.kills) + sum(len(supervisor.kills) for supervisor in supervisors) < KILLS:
             operator.turn()
             assert not any(supervisor.wrong for supervisor in supervisors), [one.wrong for one in supervisors]
+        rival.end()
         for supervisor in supervisors:
             supervisor.end()
         wait_until("writes go on", _more(application, 30))
