@@ -57,9 +57,9 @@ def _replaced(content: bytes, values: Mapping[str, str]) -> bytes:
         if match and name in values:
             missing.pop(name, None)
             lines[number] = match["head"] + _quoted(name, values[name]) + line[len(line.rstrip(_ENDS)) :]
-    if lines and not lines[-1].endswith((b"\n", b"\r")):
-        lines[-1] += b"\n"
     end = b"\r\n" if lines and lines[0].endswith(b"\r\n") else b"\n"
+    if missing and lines and not lines[-1].endswith((b"\n", b"\r")):
+        lines[-1] += end
     return b"".join([*lines, *(name.encode() + b"=" + _quoted(name, value) + end for name, value in missing.items())])
 
 
