@@ -16,7 +16,7 @@ from operations.cutover.view import Progress, outcome_of, side_name
 from operations.preflight import exit_code, run_checks
 from operations.preflight_view import show_results
 from operations.screen import out, say
-from operations.telling.announcing import announce, facts_of, run_hook
+from operations.telling.announcing import announce, check_telling, facts_of, run_hook
 from operations.verification.latest import Latest, open_latest
 from shared.control.channel import Channel
 from shared.control.fold import Flip, State, side_of
@@ -86,6 +86,7 @@ def _verdict(code: int, options: Options) -> str:
 def _flip(settings: Settings, channel: Channel, options: Options) -> int:
     state = channel.state
     wish = Wish(state.epoch + 1, options.max_pause, rehearsal=options.rehearsal)
+    check_telling(settings, wish.epoch)
     run_hook(settings, "before", facts_of(settings, wish.epoch, rehearsal=wish.rehearsal))
     with open_latest(settings, state.epoch, anyway=options.verified_within is None) as latest:
         channel.warm()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from operations.screen import complain
 from operations.telling.addresses import postgres_address, sqlite_address
-from operations.telling.env_file import EPOCH, PRIMARY, URL, write_env_file
+from operations.telling.env_file import EPOCH, PRIMARY, URL, check_env_file, write_env_file
 from operations.telling.hooks import facts_of, run_hook
 from shared.control.channel import Channel
 from shared.control.fold import State, side_of
@@ -15,7 +15,7 @@ from shared.control.records import OPERATOR, Announced, now_ms
 from shared.errors import BadInput
 from shared.settings import Settings
 
-__all__ = ["announce", "facts_of", "run_hook", "tell_env_file"]
+__all__ = ["announce", "check_telling", "facts_of", "run_hook", "tell_env_file"]
 
 
 def announce(settings: Settings, channel: Channel) -> bool:
@@ -31,15 +31,23 @@ def announce(settings: Settings, channel: Channel) -> bool:
     return told
 
 
-def tell_env_file(settings: Settings, epoch: int) -> None:
-    """Set the env file to who is primary in that epoch; BadInput where it cannot be written.
-
-    Also worth doing before a change of sides: it shows that it will be possible after it.
-    """
+def check_telling(settings: Settings, epoch: int) -> None:
+    """BadInput where the env file could not be written for that epoch: to know it before anything is done."""
     if settings.env_file is not None:
-        side = side_of(epoch)
-        url = postgres_address(settings) if side == "postgres" else sqlite_address(settings)
-        write_env_file(settings.env_file.expanduser(), {URL: url, PRIMARY: side, EPOCH: str(epoch)})
+        check_env_file(settings.env_file.expanduser(), env_values(settings, epoch))
+
+
+def tell_env_file(settings: Settings, epoch: int) -> None:
+    """Set the env file to who is primary in that epoch; BadInput where it cannot be written."""
+    if settings.env_file is not None:
+        write_env_file(settings.env_file.expanduser(), env_values(settings, epoch))
+
+
+def env_values(settings: Settings, epoch: int) -> dict[str, str]:
+    """Our lines of the env file."""
+    side = side_of(epoch)
+    url = postgres_address(settings) if side == "postgres" else sqlite_address(settings)
+    return {URL: url, PRIMARY: side, EPOCH: str(epoch)}
 
 
 def _tell_file(settings: Settings, epoch: int) -> bool:

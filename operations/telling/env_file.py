@@ -5,11 +5,13 @@ Applications import this module too: it needs nothing but the standard library.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from shared.errors import BadInput
@@ -26,16 +28,26 @@ def write_env_file(path: Path, values: Mapping[str, str]) -> None:
 
     A new file is readable for its owner alone, an existing one keeps its mode and owner.  A link stays a link.
     """
-    try:
+    with _about(path):
         place = path.resolve()
         before = place.read_bytes() if place.exists() else None
         after = _replaced(before or b"", values)
         if after != before:
-            _put(place, after)
-    except OSError as error:
-        what = f"the env file cannot be written: {error.strerror}"
-        remedy = "It is replaced by renaming, so the folder must be writable and the file no mount of its own"
-        raise BadInput(what, where=str(path), remedy=remedy) from error
+            draft = _draft(place, after)
+            try:
+                draft.replace(place)
+            finally:
+                draft.unlink(missing_ok=True)
+            _sync_folder(place.parent)
+
+
+def check_env_file(path: Path, values: Mapping[str, str]) -> None:
+    """Do all of it but the last step; BadInput where that fails already."""
+    with _about(path):
+        place = path.resolve()
+        _draft(place, _replaced(place.read_bytes() if place.exists() else b"", values)).unlink()
+        if place.is_mount():
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -78,10 +90,10 @@ def _unquoted(value: str) -> str:
     return value.partition(" #")[0].rstrip()
 
 
-def _put(place: Path, content: bytes) -> None:
+def _draft(place: Path, content: bytes) -> Path:
+    """A file beside it with that content, for renaming."""
     there = place.stat() if place.exists() else None
     descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
-    draft = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             if there:
@@ -89,11 +101,10 @@ def _put(place: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(place)
     except BaseException:
-        draft.unlink(missing_ok=True)
+        Path(name).unlink()
         raise
-    _sync_folder(place.parent)
+    return Path(name)
 
 
 def _like(descriptor: int, there: os.stat_result) -> None:
@@ -110,3 +121,13 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = f"the env file cannot be written: {error.strerror}"
+        remedy = "It is replaced by renaming, so the folder must be writable and the file no mount of its own"
+        raise BadInput(what, where=str(path), remedy=remedy) from error

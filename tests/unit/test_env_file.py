@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from operations.telling.addresses import postgres_address, sqlite_address
-from operations.telling.announcing import tell_env_file
-from operations.telling.env_file import read_env_file, write_env_file
+from operations.telling.announcing import check_telling, tell_env_file
+from operations.telling.env_file import check_env_file, read_env_file, write_env_file
 from shared.errors import BadInput
 from shared.settings import Settings, load_settings
 
@@ -123,6 +123,16 @@ def test_a_value_that_would_break_the_file_is_refused_and_not_shown(path: Path, 
 def test_a_folder_that_is_not_there_is_named(path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be written"):
         write_env_file(path / "no" / ".env", {"A": "1"})
+
+
+def test_a_check_changes_nothing_and_finds_what_would_fail(tmp_path: Path, path: Path) -> None:
+    path.write_bytes(OTHERS)
+    before = path.stat()
+    check_env_file(path, {"DATABASE_URL": "new"})
+    assert path.stat() == before
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(BadInput, match="cannot be written"):
+        check_telling(_settings(tmp_path, env_file=str(tmp_path / "no" / ".env")), 1)
 
 
 def test_the_application_is_told_where_each_side_is(tmp_path: Path, path: Path) -> None:
