@@ -31,8 +31,8 @@ KILLS = int(os.environ.get("SWITCHBACK_FLIP_KILLS", "155"))
 """Kills a log; the suite's default comes to more than 300."""
 _TRIES = 20
 _ARMED = 0.7  # how often a program is started with the order to die at a step
-_ANYWHERE = 0.003  # how often one that is not is killed, each fiftieth of a second
-_OVERDUE_SECONDS = 6.0  # one that does not come to its step is killed wherever it is
+_ANYWHERE = 0.001  # how often one that is not is killed, each fiftieth of a second
+_OVERDUE_SECONDS = 12.0  # one that does not come to its step is killed wherever it is
 _GIVES_UP = 0.25
 
 

@@ -132,7 +132,7 @@ def test_entries_that_were_published_before_are_known_by_the_checkpoint(pair: Pa
 
 def test_the_change_log_of_another_stream_is_not_waited_for(pair: Pair, turned: Turned) -> None:
     turned.follow()
-    pair.tamper("INSERT INTO switchback.changes (number) VALUES (2)")
+    pair.tamper("INSERT INTO switchback.changes (number, op, ms, image) VALUES (1000, 'u', 0, '{}')")
     pair.sneak("UPDATE person SET visits = 0 WHERE id = 1")
     assert found(pair.verify()) == {("differs", "person", "1", "visits")}
 

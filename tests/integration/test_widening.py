@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from comparing import past_the_fence
 from inprocess import InProcess
 from shared.errors import Hold
 from shared.groups import Change
@@ -237,7 +238,7 @@ def test_a_default_follows_the_type(tmp_path: Path, postgres_dsn: str) -> None:
             pipeline.copy()
             app.execute("INSERT INTO t (c) VALUES ('soon')")
             pipeline.follow()
-            with psycopg.connect(postgres_dsn, autocommit=True) as db:
+            with past_the_fence(postgres_dsn) as db:
                 row = db.execute("INSERT INTO t (id) VALUES (99) RETURNING c").fetchone()
         assert row
         assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", row[0])

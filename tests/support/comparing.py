@@ -14,6 +14,11 @@ import psycopg
 from traffic import Traffic
 
 
+def past_the_fence(dsn: str) -> psycopg.Connection:
+    """A connection that may write to a closed database, as the sink may: to make differences."""
+    return psycopg.connect(dsn, autocommit=True, options="-c switchback.applying=on")
+
+
 def rows_of_sqlite(path: Path, table: str) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(path, timeout=30)) as db:
         return sorted(map(_typed, db.execute(f'SELECT * FROM "{table}"')), key=repr)

@@ -10,10 +10,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import psycopg
 from pydantic import SecretStr
 from rich.console import Console
 
+from comparing import past_the_fence
 from inprocess import STREAM, InProcess
 from operations.verification.command import verify_command
 from operations.verification.findings import Finding
@@ -98,7 +98,7 @@ class Pair:
 
     def tamper(self, sql: str, *params: Any) -> None:
         """Change PostgreSQL behind the sink's back."""
-        with psycopg.connect(self.dsn, autocommit=True) as db:
+        with past_the_fence(self.dsn) as db:
             db.execute(sql.encode(), params)
 
     def logged(self) -> int:

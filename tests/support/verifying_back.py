@@ -11,8 +11,7 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
-import psycopg
-
+from comparing import past_the_fence
 from inprocess import STREAM
 from shared import wire
 from shared.groups import Change, Position
@@ -20,17 +19,10 @@ from shared.log.embedded import EmbeddedLog
 from shared.log.spine import Writer
 from verifying import Pair
 
-_PREPARE = """
-CREATE TABLE switchback.side (stream text PRIMARY KEY, role text, checkpoint text);
-CREATE TABLE switchback.captured (number int PRIMARY KEY, stream text);
-CREATE TABLE switchback.changes (seq bigint GENERATED ALWAYS AS IDENTITY, xid xid8 DEFAULT pg_current_xact_id(),
-                                 number int, PRIMARY KEY (xid, seq));
-INSERT INTO switchback.captured VALUES (1, 'test'), (2, 'another');
-"""
-_SIDE = """
-INSERT INTO switchback.side VALUES (%s, 'primary', %s)
-ON CONFLICT (stream) DO UPDATE SET checkpoint = excluded.checkpoint
-"""
+_OTHER = "INSERT INTO switchback.captured (stream, table_name, columns) VALUES ('another', 'person', '{}')"
+_NUMBER = "SELECT number FROM switchback.captured WHERE stream = %s AND table_name = 'person'"
+_ENTRY = "INSERT INTO switchback.changes (number, op, ms, image) VALUES (%s, 'u', 0, '{}')"
+_SIDE = "UPDATE switchback.side SET role = 'primary', checkpoint = %s WHERE stream = %s"
 
 
 class Turned:
@@ -38,8 +30,9 @@ class Turned:
 
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
-        self._db = psycopg.connect(pair.dsn, autocommit=True)
-        self._db.execute(_PREPARE)
+        self._db = past_the_fence(pair.dsn)
+        self._db.execute(_OTHER)
+        [[self._number]] = self._db.execute(_NUMBER, (STREAM,)).fetchall()
         self._seq = 0
         self._written: list[Change] = []
         self._published: list[tuple[Position, list[Change]]] = []
@@ -64,7 +57,7 @@ class Turned:
             self._change("d", self._db.execute("DELETE FROM person WHERE id = %s RETURNING *", (key,)).fetchone())
 
     def _change(self, op: Any, row: Any) -> None:
-        self._db.execute("INSERT INTO switchback.changes (number) VALUES (1)")
+        self._db.execute(_ENTRY, (self._number,))
         self._seq += 1
         self._written.append(Change("person", op, self._seq, 0, row))
 
@@ -84,7 +77,7 @@ class Turned:
     def checkpoint(self) -> None:
         """As capture's house-keeping."""
         checkpoint = {"number": self.position.number, "horizon": str(self._horizon)}
-        self._db.execute(_SIDE, (STREAM, json.dumps(checkpoint)))
+        self._db.execute(_SIDE, (json.dumps(checkpoint), STREAM))
 
     def apply(self) -> None:
         """Bring what was published to SQLite."""
