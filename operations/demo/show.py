@@ -64,7 +64,7 @@ def show(folder: Path, scale: Scale) -> int:
         settings = _settings(source, target)
         step("switchback run: copy while the application writes")
         stack.enter_context(_daemons(settings))
-        took = _wait_in_step(settings)
+        took = _wait_in_step(settings, writing=True)
         say(f"   copied and in step after {took:.1f} s, while the application went on writing", "green")
         step(f"For {scale.seconds} s the replica follows; a reader adds up all credits on it again and again")
         probe = _follow(source, target, scale.seconds)
@@ -164,8 +164,8 @@ def _daemons(settings: Settings) -> Iterator[None]:
             daemon.wait(10)
 
 
-def _wait_in_step(settings: Settings) -> float:
-    """Wait until everything is copied and applied; the seconds that it took."""
+def _wait_in_step(settings: Settings, *, writing: bool = False) -> float:
+    """Wait until everything is copied and applied, or but for the last moment; the seconds that it took."""
     began = time.monotonic()
     shown = ""
     watch = Watch(settings, time.time())
@@ -177,7 +177,7 @@ def _wait_in_step(settings: Settings) -> float:
             if status.phase == "copying" and line != shown:
                 say(line)
                 shown = line
-            if status.synced:
+            if status.synced or (writing and status.phase == "in step"):
                 return time.monotonic() - began
             if status.phase == "stopped":
                 break
