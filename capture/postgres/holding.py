@@ -7,6 +7,7 @@ meanwhile queue behind it, and none of them may be made a victim.
 from __future__ import annotations
 
 import time
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -23,8 +24,10 @@ from shared.postgres.fence import last_numbers, switch
 from shared.postgres.reverse import current_schema
 from shared.postgres.side import read_side, set_role
 
-_TRY_MS = 250
-_PAUSE_SECONDS = 0.05
+_TRY_MS = (25, 25, 50, 50, 100, 250)
+"""How long each try may last, the last one again and again.  A writer that holds one table and wants another that is
+locked already can only end when the try does: so the first ones are short."""
+_PAUSE_SECONDS = 0.03
 _GRACE_MS = 10_000
 
 
@@ -52,7 +55,9 @@ class PostgresHold:
         self._db = self._connected()
         deadline = time.monotonic() + patience
         with translated(where="holding PostgreSQL's writers"):
-            while not self._lock(self._db, patience):
+            for tries in count():
+                if self._lock(self._db, patience, _TRY_MS[min(tries, len(_TRY_MS) - 1)]):
+                    break
                 if time.monotonic() > deadline:
                     who = self._locker(self._db)
                     self.let_go()
@@ -62,9 +67,9 @@ class PostgresHold:
             self.source.held = True
         return ""
 
-    def _lock(self, db: psycopg.Connection[Any], patience: float) -> bool:
+    def _lock(self, db: psycopg.Connection[Any], patience: float, try_ms: int) -> bool:
         db.execute("BEGIN")
-        db.execute(f"SET LOCAL lock_timeout = {_TRY_MS}".encode())
+        db.execute(f"SET LOCAL lock_timeout = {try_ms}".encode())
         db.execute(f"SET LOCAL idle_in_transaction_session_timeout = {int(patience * 1000) + _GRACE_MS}".encode())
         try:
             self._check(db)

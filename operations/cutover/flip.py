@@ -12,6 +12,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from operations.cutover.conductor import Conductor, Wish
+from operations.cutover.plan import show_plan
+from operations.cutover.prechecks import cutover_checks
 from operations.cutover.view import Progress, outcome_of, side_name
 from operations.preflight import exit_code, run_checks
 from operations.preflight_view import show_results
@@ -51,11 +53,10 @@ def flip(settings: Settings, to: str, options: Options) -> int:
         channel = Channel(log.control)
         state = channel.open()
         _check_wanted(state, to)
-        results = run_checks([])  # TEMP
+        results = run_checks(cutover_checks(settings, log, state, within_hours=options.verified_within))
         out.print(show_results(results))
         if options.dry_run:
-            say("")
-            say("")
+            say(f"\n{show_plan(settings, state, max_pause=options.max_pause)}")
         if exit_code(results) or options.dry_run:
             say(_verdict(exit_code(results), options))
             return exit_code(results)

@@ -89,8 +89,7 @@ class PostgresReplica:
     def begin(self) -> None:
         """Begin."""
         with translated(where="begin"):
-            self._db.execute("BEGIN")
-            self._db.execute(fence.PASS)
+            self._db.execute(f"BEGIN; {fence.PASS}".encode())
             if not self.silenced:
                 self._db.execute("SET CONSTRAINTS ALL DEFERRED")
         self._rows.begin()

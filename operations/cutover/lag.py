@@ -1,0 +1,82 @@
+"""How far the replica is behind, and how fast changes come, in either direction."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import NamedTuple
+
+from shared.control.fold import State
+from shared.errors import Stop
+from shared.postgres.connection import connect, translated
+from shared.postgres.ledger import read_ledger
+from shared.settings import Settings
+from shared.sqlite.changelog import high
+from shared.sqlite.connection import connect as connect_sqlite
+from shared.sqlite.connection import reading
+from shared.sqlite.connection import translated as sqlite_errors
+from shared.sqlite.replica_state import read_ledger as read_file_ledger
+
+_SPAN_SECONDS = 1.0
+_WAITING = """
+SELECT (SELECT count(*) FROM switchback.changes AS c JOIN switchback.captured AS t USING (number)
+         WHERE t.stream = %(stream)s
+           AND c.xid >= (coalesce(nullif(s.checkpoint, '')::json ->> 'horizon', '0'))::text::xid8),
+       coalesce((nullif(s.checkpoint, '')::json ->> 'seq')::bigint, 0)
+  FROM switchback.side AS s WHERE s.stream = %(stream)s
+"""
+"""Changes behind the last checkpoint, and the number of the last one before it."""
+
+
+class Lag(NamedTuple):
+    """Changes that are not applied; for how long the oldest of them has waited at the most; changes a second."""
+
+    changes: int
+    seconds: float
+    rate: float
+    applied_rate: float
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long the rest takes to go through, at the speed seen."""
+        speed = max(self.applied_rate, self.rate, 1_000.0)
+        return self.changes / speed
+
+
+def measure_lag(settings: Settings, state: State) -> Lag:
+    """Look twice, a second apart."""
+    look = _forward if state.primary == "sqlite" else _back
+    written, applied = look(settings)
+    began = time.monotonic()
+    time.sleep(_SPAN_SECONDS)
+    written_now, applied_now = look(settings)
+    span = time.monotonic() - began
+    rate, applied_rate = (written_now - written) / span, (applied_now - applied) / span
+    changes = max(0, written_now - applied_now)
+    waited = 0.0 if applied_now >= written else changes / applied_rate if applied_rate > 0 else float("inf")
+    return Lag(changes, waited, rate, applied_rate)
+
+
+def _forward(settings: Settings) -> tuple[int, int]:
+    """The last change written in SQLite and the last one applied in PostgreSQL; the latter first."""
+    with closing(connect(settings.target.get_secret_value(), application_name="switchback-cutover")) as db:
+        with translated(where="the ledger"):
+            ledger = read_ledger(db, settings.stream)
+        if ledger is None or not ledger.copied:
+            raise Stop("the copy is not finished", remedy="Wait until `switchback status` says that it is in step")
+    path = settings.source
+    with closing(connect_sqlite(path, readonly=True)) as file, sqlite_errors(path), reading(file):
+        return high(file), ledger.seq
+
+
+def _back(settings: Settings) -> tuple[int, int]:
+    """The same with the sides changed; what PostgreSQL has published since its last checkpoint counts as written."""
+    path = settings.source
+    with closing(connect_sqlite(path, readonly=True)) as file, sqlite_errors(path), reading(file):
+        ledger = read_file_ledger(file)
+    dsn = settings.target.get_secret_value()
+    with closing(connect(dsn, application_name="switchback-cutover")) as db, translated(where="the change log"):
+        row = db.execute(_WAITING, {"stream": settings.stream}).fetchone()
+    if ledger is None or row is None:
+        raise Stop("the databases do not say that they are replica and primary", remedy="See `switchback status`")
+    return int(row[0]) + int(row[1]), ledger.seq

@@ -1,0 +1,216 @@
+"""What is looked at before the writers are made to wait; every check runs, whatever the others say."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+
+from operations.cutover.lag import Lag, measure_lag
+from operations.cutover.sessions import lock_holder, open_writers
+from operations.preflight import Check, Result
+from operations.status import daemon_status
+from operations.verification.record import read_record
+from operations.wording import count, duration, size
+from shared.control.fold import State
+from shared.findings import Finding
+from shared.log.contract import LogBackend
+from shared.postgres.connection import connect, translated
+from shared.reports import read_report
+from shared.settings import Settings
+from shared.sqlite.catalog import fingerprint
+from shared.sqlite.connection import connect as connect_sqlite
+from shared.sqlite.connection import reading
+from shared.sqlite.connection import translated as sqlite_errors
+from shared.sqlite.state import read_state
+
+Found = Iterable[Result | Finding | str]
+_BEHIND_SECONDS = 2.0
+_LOCK_SECONDS = 1.0
+_ROOM_BYTES = 100_000_000
+_NOT_OURS = """
+SELECT c.relname FROM pg_class AS c JOIN switchback.captured AS t ON t.table_name = c.relname AND t.stream = %s
+ WHERE c.relnamespace = current_schema()::regnamespace AND NOT pg_has_role(c.relowner, 'MEMBER') ORDER BY 1
+"""
+_MAY = "SELECT has_schema_privilege('switchback', 'CREATE'), has_database_privilege(current_database(), 'CREATE')"
+_LEFT_BEHIND = """
+SELECT type, name FROM sqlite_master WHERE name NOT LIKE '\\_switchback\\_%' ESCAPE '\\'
+   AND (type IN ('trigger', 'view') OR (type = 'table' AND sql LIKE 'CREATE VIRTUAL%')) ORDER BY 1, 2
+"""
+
+
+def cutover_checks(settings: Settings, log: LogBackend, state: State, *, within_hours: float | None) -> list[Check]:
+    """The checks for the change from ``state.epoch`` to the next; ``within_hours`` None asks for no verification."""
+    checks = Prechecks(settings, log, state)
+    found = [
+        Check("attempt", checks.attempt),
+        Check("daemons", checks.daemons),
+        Check("lag", checks.lag),
+        Check("verification", lambda: checks.verification(within_hours)),
+        Check("open writers", checks.writers),
+        Check("way back", checks.way_back),
+        Check("schema", checks.schema),
+        Check("log", checks.retention),
+        Check("disk", checks.disk),
+    ]
+    return found if state.primary == "postgres" else [*found, Check("left behind", checks.left_behind)]
+
+
+class Prechecks:
+    """Looks at one migration; each method is one check."""
+
+    def __init__(self, settings: Settings, log: LogBackend, state: State) -> None:
+        self._settings = settings
+        self._log = log
+        self._state = state
+
+    def attempt(self) -> Found:
+        """Nothing else is under way."""
+        if attempt := self._state.attempt:
+            what = f"attempt {attempt.id} of {attempt.asked.who} is under way"
+            remedy = "Wait for its end, or `switchback abort`; `switchback resume` sees it through"
+            yield Finding("refuse", "attempt", what, remedy=remedy)
+        else:
+            yield f"none is under way; {self._state.primary} is the primary, epoch {self._state.epoch}"
+
+    def daemons(self) -> Found:
+        """Both work, as far as can be seen from here."""
+        if trouble := read_report(self._log, self._state.replica).trouble:
+            yield Finding("refuse", "sink-stopped", f"the sink stands still: {trouble}")
+        for name in ("capture", "sink"):
+            status = daemon_status(self._settings, name)
+            if status.state == "running":
+                yield f"{name} runs, pid {status.pid}"
+            elif status.state == "never":
+                yield Result("daemons", "note", f"{name} does not run on this machine; the lag tells whether it works")
+            else:
+                what = f"{name} is {status.state}: {status.reason or 'ended as asked'}"
+                yield Finding("refuse", "daemon", what, remedy="Start it")
+
+    def lag(self) -> Found:
+        """The replica is close behind, and the pause can be estimated."""
+        lag = measure_lag(self._settings, self._state)
+        if lag.seconds > _BEHIND_SECONDS:
+            what = f"the replica is {count(lag.changes)} changes, {duration(lag.seconds)}, behind"
+            yield Finding("refuse", "behind", what, remedy="Wait until `switchback status` says that it is in step")
+        else:
+            yield f"{count(lag.changes)} changes behind; {count(lag.rate)} changes/s are written"
+        yield _estimate(lag)
+
+    def verification(self, within_hours: float | None) -> Found:
+        """A full pass that is young enough, and found both sides equal."""
+        with closing(self._postgres()) as db:
+            verified = read_record(db, self._settings.stream)[1]
+        level: Literal["warn", "refuse"] = "warn" if within_hours is None else "refuse"
+        remedy = "Run `switchback verify`, or go without it: --unverified"
+        if verified is None:
+            yield Finding(level, "never-verified", "there was no full verification yet", remedy=remedy)
+            return
+        age = verified.age(time.time())
+        if not verified.equal:
+            what = f"{count(verified.wrong_rows)} rows differed when both sides were compared last"
+            yield Finding("refuse", "different", what, remedy="Run `switchback verify`, and --repair")
+        elif within_hours is not None and age > within_hours * 3600:
+            what = f"the last full verification is {duration(age)} old, more than {within_hours:g} h"
+            yield Finding(level, "old-verification", what, remedy=remedy)
+        else:
+            yield f"all {count(verified.rows)} rows were equal {duration(age)} ago; changes since are compared again"
+
+    def writers(self) -> Found:
+        """Nobody holds a write transaction open: the hold would wait for its end."""
+        if self._state.primary == "postgres":
+            with closing(self._postgres()) as db, translated(where="open transactions"):
+                found = list(open_writers(db, self._settings.stream, _LOCK_SECONDS))
+            yield from found
+            if not found:
+                yield "no transaction that writes is older than a second"
+            return
+        yield self._try_lock()
+
+    def _try_lock(self) -> Finding | str:
+        path = self._settings.source
+        began = time.monotonic()
+        with closing(connect_sqlite(path, busy_seconds=_LOCK_SECONDS)) as db, sqlite_errors(path):
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                db.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                what = f"another program holds SQLite's write lock for more than {_LOCK_SECONDS:g} s{lock_holder(path)}"
+                return Finding("refuse", "locked", what, remedy="Let it commit first")
+        return f"SQLite's write lock was free after {duration(time.monotonic() - began)}"
+
+    def way_back(self) -> Found:
+        """What going back needs is allowed."""
+        with closing(self._postgres()) as db, translated(where="rights in PostgreSQL"):
+            foreign = [name for (name,) in db.execute(_NOT_OURS, (self._settings.stream,))]
+            row = db.execute(_MAY).fetchone()
+        if foreign:
+            what = f"{len(foreign)} tables belong to another role: {', '.join(foreign[:5])}"
+            remedy = "Make the role that Switchback connects as a member of their owner"
+            yield Finding("refuse", "not-owner", what, remedy=remedy)
+        if row and not row[0]:
+            yield Finding("refuse", "no-create", "the role may not create in the schema switchback")
+        path = self._settings.source
+        if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+            yield Finding("refuse", "read-only", "SQLite's file or its folder cannot be written", str(path))
+        if not foreign:
+            yield "triggers can be made in PostgreSQL, and SQLite's file can be written"
+
+    def schema(self) -> Found:
+        """SQLite's tables are those that were copied."""
+        path = self._settings.source
+        with closing(connect_sqlite(path, readonly=True)) as db, sqlite_errors(path), reading(db):
+            known, now = read_state(db).get("fingerprint", ""), fingerprint(db)
+        if known != now:
+            what = "SQLite's tables are not those that were copied"
+            yield Finding("refuse", "schema", what, str(path), "Take the migration of the tables back, or copy again")
+        else:
+            yield "SQLite's tables are as they were copied"
+
+    def retention(self) -> Found:
+        """How long the log would wait for a daemon that is down."""
+        days = self._settings.retention_days
+        if self._settings.log.startswith("embedded:"):
+            yield "the embedded log keeps what is not applied"
+        else:
+            yield f"topics keep {days} days: a daemon that is down for longer has lost its place, and the way back"
+
+    def disk(self) -> Found:
+        """Room for what comes back."""
+        folders = {self._settings.source.parent}
+        if self._settings.log.startswith("embedded:"):
+            folders.add(Path(self._settings.log.removeprefix("embedded:")).parent)
+        for folder in sorted(folders):
+            free = shutil.disk_usage(folder).free
+            if free < _ROOM_BYTES:
+                yield Finding("refuse", "disk", f"only {size(free)} are free", str(folder), "Make room first")
+            else:
+                yield f"{size(free)} free in {folder}"
+
+    def left_behind(self) -> Found:
+        """What the application has in SQLite that does not come along."""
+        path = self._settings.source
+        with closing(connect_sqlite(path, readonly=True)) as db, sqlite_errors(path), reading(db):
+            names = [f"{kind} {name}" for kind, name in db.execute(_LEFT_BEHIND)]
+        if names:
+            what = f"{len(names)} objects do not come along: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"  # noqa: PLR2004
+            remedy = (
+                "Their work must be done in PostgreSQL otherwise; a full-text index must be rebuilt after going back"
+            )
+            yield Finding("note", "left-behind", what, remedy=remedy)
+        else:
+            yield "no triggers, views or virtual tables"
+
+    def _postgres(self) -> psycopg.Connection[Any]:
+        return connect(self._settings.target.get_secret_value(), application_name="switchback-cutover")
+
+
+def _estimate(lag: Lag) -> str:
+    return f"draining what comes in a hold takes about {duration(lag.drain_seconds)} of the pause"
