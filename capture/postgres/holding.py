@@ -20,8 +20,9 @@ from shared.control.standing import Standing
 from shared.errors import LeaseLost, Retry
 from shared.groups import Position
 from shared.postgres.connection import connect, translated
-from shared.postgres.fence import last_numbers, switch
+from shared.postgres.fence import switch
 from shared.postgres.reverse import current_schema
+from shared.postgres.sequences import last_numbers
 from shared.postgres.side import read_side, set_role
 
 _TRY_MS = (25, 25, 50, 50, 100, 250)

@@ -13,12 +13,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from shared.errors import Stop
-from shared.postgres.catalog import quote
-from shared.postgres.reverse import current_schema, install
+from shared.postgres.reverse import current_schema, install, is_installed
+from shared.postgres.sequences import raise_sequences
 from shared.postgres.side import set_role
 from shared.postgres.triggers import switch_sql
-from shared.tables import ROWID, Schema, Table
+from shared.tables import Schema
 
 PASS = "SET LOCAL switchback.applying = 'on'"  # noqa: S105  (no secret)
 SQLSTATE = "SB001"
@@ -29,8 +28,6 @@ UPDATE switchback.side AS s
        lease = greatest(s.lease, l.lease)
   FROM switchback.ledger AS l WHERE s.stream = %(stream)s AND l.stream = %(stream)s
 """
-_SEQUENCE = "SELECT pg_get_serial_sequence(%s, %s)"
-_LAST = "SELECT pg_sequence_last_value(%s::regclass)"
 _REFUSED = """
 SELECT n.refused, l.last / 4294967296, l.last %% 4294967296, c.relname,
        a.application_name, a.usename::text, coalesce(host(a.client_addr), 'local')
@@ -44,8 +41,7 @@ SELECT n.refused, l.last / 4294967296, l.last %% 4294967296, c.relname,
 def switch(db: psycopg.Connection[Any], names: Iterable[str], *, primary: bool) -> None:
     """Open the tables for writers and capture them, or close them; in the caller's transaction."""
     home = current_schema(db)
-    for name in names:
-        db.execute(switch_sql(home, name, primary=primary))
+    db.execute(sql.SQL("; ").join(switch_sql(home, name, primary=primary) for name in names))  # one way there and back
 
 
 def open_side(  # noqa: PLR0913  (what an attempt brings)
@@ -60,48 +56,12 @@ def open_side(  # noqa: PLR0913  (what an attempt brings)
 
     ``sequences`` are the last numbers that the old primary gave out, by table.
     """
-    install(db, stream, schema)
-    for table in schema.tables:
-        raise_sequence(db, table, sequences.get(table.name, 0))
+    if not is_installed(db, stream, schema):
+        install(db, stream, schema)
+    raise_sequences(db, schema, sequences)
     switch(db, (table.name for table in schema.tables), primary=True)
     db.execute(_OPENED.encode(), {"stream": stream})
     set_role(db, stream, role="primary", epoch=epoch, attempt=attempt)
-
-
-def raise_sequence(db: psycopg.Connection[Any], table: Table, given: int) -> None:
-    """Set a table's sequence past its rows and past ``given``, and see that it is."""
-    column, sequence = _sequence_of(db, table)
-    if not sequence:
-        return
-    name, tab = sql.Identifier(column), sql.Identifier(table.name)
-    raised = "SELECT setval({}::regclass, greatest(max({}), %s, {}, 1)) FROM {} HAVING greatest(max({}), %s) > 0"
-    last = db.execute(_LAST, (sequence,)).fetchone()
-    known = sql.Literal(int(last[0]) if last and last[0] is not None else 0)
-    db.execute(sql.SQL(raised).format(sql.Literal(sequence), name, known, tab, name), (given, given))
-    row = db.execute(sql.SQL("SELECT coalesce(max({}), 0) FROM {}").format(name, tab)).fetchone()
-    last = db.execute(_LAST, (sequence,)).fetchone()
-    if row and max(int(row[0]), given) > int((last and last[0]) or 0):
-        what = "the sequence does not get past the rows"
-        raise Stop(what, where=f"table {table.name}, sequence {sequence}", remedy="Set it by hand with setval()")
-
-
-def last_numbers(db: psycopg.Connection[Any], schema: Schema) -> dict[str, int]:
-    """The last number that each table's sequence gave out, where it has one and gave out any."""
-    found = {}
-    for table in schema.tables:
-        _, sequence = _sequence_of(db, table)
-        last = db.execute(_LAST, (sequence,)).fetchone() if sequence else None
-        if last and last[0] is not None:
-            found[table.name] = int(last[0])
-    return found
-
-
-def _sequence_of(db: psycopg.Connection[Any], table: Table) -> tuple[str, str]:
-    column = ROWID if table.key_kind == "rowid" else table.identity
-    if column is None:
-        return "", ""
-    row = db.execute(_SEQUENCE, (quote(table.name), column)).fetchone()
-    return column, str(row[0]) if row and row[0] else ""
 
 
 @dataclass(frozen=True, slots=True)

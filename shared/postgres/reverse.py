@@ -52,6 +52,14 @@ def install(db: psycopg.Connection[Any], stream: str, schema: Schema) -> None:
             _number_rows(db, home, table)
 
 
+def is_installed(db: psycopg.Connection[Any], stream: str, schema: Schema) -> bool:
+    """Whether all triggers are there, and every table is known in its shape: asked while writers wait."""
+    known = set(installed_numbers(db, stream).values())
+    there = dict(db.execute(_THERE, ([CAPTURE, FENCE, TRUNCATE],)).fetchall())
+    names = len((CAPTURE, FENCE, TRUNCATE))
+    return all((table.name, table.names) in known and there.get(table.name) == names for table in schema.tables)
+
+
 def installed_numbers(db: psycopg.Connection[Any], stream: str) -> dict[int, tuple[str, tuple[str, ...]]]:
     """Table and columns by the numbers of the change log."""
     return {number: (name, tuple(columns)) for name, columns, number, _ in _numbers(db, stream)}

@@ -69,6 +69,9 @@ class PostgresReplica:
             self._token = ledger.take_token(self._db, self._stream)
             self._read_schema()
             standing = ledger.read_ledger(self._db, self._stream)
+            if standing is not None and standing.copied and self._schema is not None:
+                with self._db.transaction():
+                    reverse.install(self._db, self._stream, self._schema)
         if standing is None:
             raise Retry("the ledger's row is gone", where=f"stream {self._stream}")
         return standing, self._schema

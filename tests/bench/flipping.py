@@ -30,7 +30,7 @@ _ESTIMATE = re.compile(r"would be about ([\d.]+) (ms|s)")
 
 def measure(plan: Plan) -> list[Line]:
     """p50 and p99 of the pauses, in milliseconds, and how good the rehearsal's word is."""
-    flips = 3 if plan.quick else 50
+    flips = 3 if plan.quick else 10 * plan.runs
     pauses: dict[str, list[float]] = defaultdict(list)
     estimates: dict[str, list[float]] = defaultdict(list)
     with migrating(plan.servers, lambda folder: _source(folder, plan.rows)) as migration:
