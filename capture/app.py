@@ -56,7 +56,7 @@ def _check_source(settings: Settings) -> None:
 
 
 def _work_in_epoch(context: Context, measures: Measures, log: LogBackend, stack: ExitStack) -> None:
-    channel = Channel(log.control)
+    channel = Channel(log.control, context.page.update)
     state = channel.open()
     check_not_completed(state)
     side = _side_of(context, state)

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from operations.cutover.summary import SwitchStatus
 from operations.wording import count, duration, size
 
-Phase = Literal["unknown", "not installed", "starting", "copying", "finishing", "in step", "behind", "stopped"]
+Phase = Literal[
+    "unknown",
+    "not installed",
+    "starting",
+    "copying",
+    "finishing",
+    "in step",
+    "behind",
+    "stopped",
+    "switching",
+    "closed",
+    "completed",
+]
 DaemonState = Literal["never", "running", "waiting", "stopped", "killed"]
 
 _IN_STEP_SECONDS = 2.0
@@ -83,6 +96,7 @@ class Status(Struct):
     daemons: list[DaemonStatus]
     lag_changes: int | None = None
     lag_seconds: float | None = None
+    switch: SwitchStatus = field(default_factory=SwitchStatus)
     warnings: list[str] = []
     trouble: str = ""  # why the replica stands still, in the sink's own words
     phase: Phase = "unknown"
@@ -107,6 +121,12 @@ class Status(Struct):
 
 def summarise(status: Status) -> tuple[Phase, str]:
     """The phase, and what to know about it in one sentence."""
+    switch = status.switch
+    if switch.completed:
+        return "completed", f"the migration is over; {switch.primary} has the data"
+    if switch.attempt:
+        remedy = "start what is waited for; `switchback resume` sees it through, `switchback abort` goes back"
+        return ("closed", f"{switch.waiting}; {remedy}") if switch.closed else ("switching", switch.waiting)
     phase, summary = _progress(status)
     ended = [daemon for daemon in status.daemons if daemon.state in {"stopped", "killed"}]
     failed = [daemon for daemon in ended if daemon.state == "killed" or daemon.exit_code]

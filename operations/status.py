@@ -6,6 +6,7 @@ tells.  Whether the daemons run is known for this machine only.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from contextlib import closing
@@ -16,6 +17,8 @@ import msgspec
 import psycopg
 from msgspec import Struct, structs
 
+from operations.cutover.lag import look_back
+from operations.cutover.summary import SwitchStatus, describe
 from operations.phase import (
     DaemonState,
     DaemonStatus,
@@ -27,14 +30,16 @@ from operations.phase import (
     summarise,
     warn,
 )
+from shared.control.channel import Channel
 from shared.errors import SwitchbackError
 from shared.log.contract import LogBackend
 from shared.log.opening import open_log_of
 from shared.postgres.connection import connect as connect_postgres
 from shared.postgres.connection import translated as postgres_errors
+from shared.postgres.fence import read_refused
 from shared.postgres.ledger import read_copied, read_ledger
 from shared.presence import is_running, read_presence
-from shared.reports import POSTGRES, read_report
+from shared.reports import read_report
 from shared.settings import Settings
 from shared.sqlite.connection import connect as connect_sqlite
 from shared.sqlite.connection import quote, reading
@@ -68,6 +73,7 @@ class Watch:
         self._source: sqlite3.Connection | None = None
         self._target: psycopg.Connection[Any] | None = None
         self._log: LogBackend | None = None
+        self._channel: Channel | None = None
         self._totals: dict[str, int] = {}  # rows by table, as the checkpoint says
         self._estimates: dict[str, int | None] = {}  # rows by table, guessed
 
@@ -78,6 +84,9 @@ class Watch:
         source, lag_seconds = self._look_at_source(ledger.seq, unfinished)
         tables = [TableStatus(name, rows, self._total(name, rows, done), done) for name, (rows, done) in copied.items()]
         log, trouble = self._look_at_log()
+        switch = self._look_at_switch()
+        if switch.primary == "postgres":
+            source.seq, lag_seconds = self._look_back(source, ledger), None
         status = Status(
             stream=self._settings.stream,
             source=source,
@@ -88,6 +97,7 @@ class Watch:
             lag_changes=max(0, source.seq - ledger.seq) if source.installed and ledger.exists else None,
             lag_seconds=lag_seconds if source.installed and ledger.exists else None,
             trouble=trouble,
+            switch=switch,
             warnings=warn(source, self._settings.changelog_warn_rows, self._settings.wal_warn_mb),
         )
         phase, summary = summarise(status)
@@ -104,7 +114,7 @@ class Watch:
         for part in (self._source, self._target, self._log):
             if part is not None:
                 part.close()
-        self._source = self._target = self._log = None
+        self._source = self._target = self._log = self._channel = None
 
     def _look_at_target(self) -> tuple[LedgerStatus, dict[str, tuple[int, bool]]]:
         dsn = self._settings.target.get_secret_value()
@@ -161,10 +171,34 @@ class Watch:
             if self._log is None:
                 self._log = open_log_of(self._settings)
             first, end = self._log.spine.bounds()
-            return LogStatus(url, first, end), read_report(self._log, POSTGRES).trouble
+            if self._channel is None:
+                self._channel = Channel(self._log.control)
+            replica = self._channel.open().replica
+            return LogStatus(url, first, end), read_report(self._log, replica).trouble
         except SwitchbackError as error:
-            self._log = None
+            self._log = self._channel = None
             return LogStatus(url, error=str(error)), ""
+
+    def _look_at_switch(self) -> SwitchStatus:
+        if self._channel is None:
+            return SwitchStatus()
+        found = describe(self._channel.state, time.time_ns() // 1_000_000)
+        if self._target is not None and not self._target.closed:
+            with contextlib.suppress(SwitchbackError), postgres_errors(where="the fence"):
+                refused = read_refused(self._target)
+                who = f"{refused.application or 'no name'}, process {refused.pid}, user {refused.user or 'gone'}"
+                found.refused, found.refused_last = refused.count, f"table {refused.table} ({who})"
+        return found
+
+    def _look_back(self, source: SourceStatus, ledger: LedgerStatus) -> int:
+        """With PostgreSQL as primary: puts the file's place into ``ledger``, and returns the last change written."""
+        try:
+            written, applied = look_back(self._settings)
+        except SwitchbackError as error:
+            source.error = source.error or str(error)
+            return ledger.seq
+        ledger.seq = applied
+        return written
 
 
 def daemon_status(settings: Settings, name: str, since: float = 0.0) -> DaemonStatus:

@@ -8,11 +8,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from operations.cutover.view import side_name
 from operations.phase import DaemonStatus, Status
 from operations.screen import grid
 from operations.wording import count, duration, size
 
-_STYLES = {"in step": "bold green", "stopped": "bold red", "unknown": "bold magenta", "behind": "bold yellow"}
+_STYLES = {
+    "in step": "bold green",
+    "stopped": "bold red",
+    "unknown": "bold magenta",
+    "behind": "bold yellow",
+    "closed": "bold red",
+}
 
 
 def show_status(status: Status) -> RenderableType:
@@ -35,6 +42,7 @@ def _facts(status: Status) -> Table:
     facts.add_column(style="bold")
     facts.add_column(overflow="fold")
     for name, text in (
+        ("primary", _primary(status)),
         ("lag", _lag(status)),
         ("source", _source(status)),
         ("log", _log(status)),
@@ -43,6 +51,15 @@ def _facts(status: Status) -> Table:
     ):
         facts.add_row(name, Text(text))
     return facts
+
+
+def _primary(status: Status) -> str:
+    switch = status.switch
+    since = f" since {switch.since}" if switch.since else ""
+    told = "" if switch.told else "; the application was not told: `switchback resume`"
+    refused = f"; {count(switch.refused)} writes refused, the last on {switch.refused_last}" if switch.refused else ""
+    last = f"; {switch.last}" if switch.last and not switch.since else ""
+    return f"{side_name(switch.primary)}{since}, epoch {switch.epoch}{told}{last}{refused}"
 
 
 def _lag(status: Status) -> str:

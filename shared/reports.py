@@ -10,8 +10,6 @@ from msgspec import Struct
 
 from shared.log.contract import LogBackend
 
-POSTGRES = "postgres"
-
 
 class Report(Struct, frozen=True):
     """A replica's position; ``trouble`` is why it stopped, "" while it works."""

@@ -43,7 +43,7 @@ def _work_in_epoch(context: Context, measures: Measures, stack: ExitStack) -> No
     settings = context.settings
     log = open_log_of(settings)
     stack.callback(log.close)
-    channel = Channel(log.control)
+    channel = Channel(log.control, context.page.update)
     side = channel.open().replica
     replica = stack.enter_context(closing(_open_replica(context, measures, side)))
     taker = Taker(replica, channel, context.stop.is_set, context.logger)

@@ -71,6 +71,7 @@ class Session:
         if now < self._due:
             return
         self._due = now + _REPORT_SECONDS
+        self._taker.channel.look()
         self._measures.looked(self._report.offset, self._log.spine.bounds()[1], self._replica.fallbacks)
         well()
         if self._report != self._sent:

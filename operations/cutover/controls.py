@@ -40,8 +40,8 @@ def resume(settings: Settings, wait: float) -> int:
             raise _unfinished(channel.state.attempt or state.attempt)
         state = channel.state
         say(f"{side_name(state.primary)} takes the writes (epoch {state.epoch}); nothing is under way.")
-        if state.announced < state.epoch:
-            announce(settings, channel)
+        if state.announced < state.epoch and not announce(settings, channel):
+            return 1
     return 0
 
 

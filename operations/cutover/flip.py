@@ -101,9 +101,9 @@ def _flip(settings: Settings, channel: Channel, options: Options) -> int:
         say(f"  {finding}")
     if ended.opened:
         reached("opened-seen")
-        announce(settings, channel)
+        told = announce(settings, channel)
         reached("announced")
-        return 0
+        return 0 if told else 1
     _tell_given_up(settings, ended, wish)
     return 0 if wish.rehearsal and ended.reason == "rehearsed" else 1
 

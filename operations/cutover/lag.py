@@ -45,7 +45,7 @@ class Lag(NamedTuple):
 
 def measure_lag(settings: Settings, state: State) -> Lag:
     """Look twice, a second apart."""
-    look = _forward if state.primary == "sqlite" else _back
+    look = _forward if state.primary == "sqlite" else look_back
     written, applied = look(settings)
     began = time.monotonic()
     time.sleep(_SPAN_SECONDS)
@@ -69,7 +69,7 @@ def _forward(settings: Settings) -> tuple[int, int]:
         return high(file), ledger.seq
 
 
-def _back(settings: Settings) -> tuple[int, int]:
+def look_back(settings: Settings) -> tuple[int, int]:
     """The same with the sides changed; what PostgreSQL has published since its last checkpoint counts as written."""
     path = settings.source
     with closing(connect_sqlite(path, readonly=True)) as file, sqlite_errors(path), reading(file):

@@ -23,14 +23,17 @@ def _never() -> bool:
 class Channel:
     """One program's view of the control stream; one thread at a time."""
 
-    def __init__(self, store: RecordStore) -> None:
+    def __init__(self, store: RecordStore, heard: Callable[[State], None] = lambda _state: None) -> None:
+        """``heard`` is told the state whenever records were read."""
         self._store = store
+        self._heard = heard
         self._offset = 0
         self.state = State()
 
     def open(self) -> State:
         """Read all that is there by now."""
         self._read_to(self._store.bounds()[1] - 1)
+        self._heard(self.state)
         return self.state
 
     def warm(self) -> None:
@@ -39,8 +42,11 @@ class Channel:
 
     def look(self, timeout: float = 0.0) -> State:
         """Take in what came; waits up to ``timeout`` seconds for something."""
-        for stored in self._store.fetch(self._offset, timeout):
+        records = self._store.fetch(self._offset, timeout)
+        for stored in records:
             self._take(stored)
+        if records:
+            self._heard(self.state)
         return self.state
 
     def say(self, record: Record) -> str:
@@ -49,7 +55,9 @@ class Channel:
         After Retry it is not known whether the record is in the stream: open the log anew and look.
         """
         self._store.send(LogRecord(((_MARK, b""),), encode_record(record)))
-        return self._read_to(self._store.flush())
+        void = self._read_to(self._store.flush())
+        self._heard(self.state)
+        return void
 
     def wait(self, until: Callable[[State], bool], deadline: float, stopped: Callable[[], bool] = _never) -> bool:
         """Look until the state is as wished; False when the deadline (time.monotonic) passes or it is told to stop."""

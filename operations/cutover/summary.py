@@ -1,0 +1,74 @@
+"""The switch in words: who is primary, what is under way, who waits for whom.  Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from operations.cutover.view import side_name
+from operations.wording import duration
+from shared.control.fold import Attempt, State
+from shared.control.records import Drained, Fenced, Opening, Prepared, Verified
+
+
+class SwitchStatus(Struct):
+    """What the control stream says; ``waiting`` is one sentence about an attempt under way, "" where there is none."""
+
+    epoch: int = 0
+    primary: str = "sqlite"
+    since: str = ""  # when it became the primary, "" in epoch 0
+    attempt: str = ""
+    closed: bool = False  # neither side takes writes
+    waiting: str = ""
+    last: str = ""  # how the last attempt ended
+    told: bool = True  # the application was told who is primary
+    completed: bool = False
+    refused: int = 0  # statements that met PostgreSQL's fence
+    refused_last: str = ""
+
+
+def describe(state: State, now_ms: int) -> SwitchStatus:
+    """The state for people and scripts."""
+    attempt = state.attempt
+    return SwitchStatus(
+        epoch=state.epoch,
+        primary=state.primary,
+        since=_time(state.opened_ms) if state.opened_ms else "",
+        attempt=attempt.id if attempt else "",
+        closed=attempt is not None and attempt.has(Fenced),
+        waiting=_waiting(state, attempt, now_ms) if attempt else "",
+        last=_last(state),
+        told=state.announced == state.epoch,
+        completed=state.completed,
+    )
+
+
+def _waiting(state: State, attempt: Attempt, now_ms: int) -> str:
+    since = duration(max(0, now_ms - max(attempt.times.values())) / 1000)
+    if attempt.has(Opening):
+        return f"neither side takes writes; the sink has been opening {side_name(state.replica)} for {since}"
+    if attempt.aborted and attempt.has(Fenced):
+        return f"neither side takes writes; capture has to open {side_name(state.primary)} again, for {since}"
+    if attempt.aborted:
+        return f"given up ({attempt.aborted.reason}); capture has to let the writers go, for {since}"
+    if attempt.has(Fenced):
+        return f"neither side takes writes; the sink has to open {side_name(state.replica)}, for {since}"
+    if attempt.held is None:
+        return f"asked by {attempt.asked.who}; capture has to hold the writers, for {since}"
+    held = duration(max(0, now_ms - attempt.held.since_ms) / 1000)
+    missing = [step.__name__.lower() for step in (Drained, Verified, Prepared) if not attempt.has(step)]
+    return f"writers have waited for {held}; not yet {' nor '.join(missing) or 'fenced'}"
+
+
+def _last(state: State) -> str:
+    if state.last is None:
+        return ""
+    when = _time(state.last.ended_ms)
+    if state.last.opened:
+        return f"epoch {state.last.attempt.epoch} began at {when}"
+    return f"given up at {when}: {state.last.reason}"
+
+
+def _time(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
