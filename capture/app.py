@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from capture.closing import Closing, check_not_completed
+from capture.closing import Closing
 from capture.measures import Measures
 from capture.postgres.opening import PostgresSide
 from capture.relay import Relay
@@ -16,7 +16,7 @@ from capture.session import Pace, Session, Side
 from capture.sqlite.holding import SqliteHold
 from capture.sqlite.opening import SqliteSide
 from shared.control.channel import Channel
-from shared.control.fold import State
+from shared.control.fold import State, check_not_completed
 from shared.errors import BadInput
 from shared.log.contract import LogBackend
 from shared.log.opening import open_log_of

@@ -21,7 +21,7 @@ from shared.control.channel import Channel
 from shared.control.fold import Attempt, State
 from shared.control.records import CAPTURE, Aborted, Drained, Fenced, Held, LetGo, Prepared, Verified, now_ms
 from shared.control.standing import Standing
-from shared.errors import Retry, SourceRestored, Stop
+from shared.errors import Retry, SourceRestored
 from shared.groups import Position
 from shared.logs import Logger
 from shared.steps import reached
@@ -227,10 +227,3 @@ def _may_fence(state: State, attempt: Attempt) -> bool:
 
 def _decided(state: State, attempt: Attempt) -> bool:
     return _over(state, attempt) or _undone(state, attempt) or _may_fence(state, attempt)
-
-
-def check_not_completed(state: State) -> None:
-    """Stop where the operator has said that the migration is over."""
-    if state.completed:
-        remedy = "Nothing is left to do: stop both daemons"
-        raise Stop("the migration is completed", remedy=remedy)

@@ -18,6 +18,7 @@ from capture.closing import Closing, Primary
 from capture.measures import Measures
 from capture.progress import Progress
 from capture.relay import Relay
+from shared.control.fold import check_not_completed
 from shared.errors import LeaseLost
 from shared.log.contract import LogBackend
 from shared.reports import Report, read_needed, read_report
@@ -137,7 +138,9 @@ class Session:
         if now < self._look_due:
             return False
         self._look_due = now + _LOOK_SECONDS
-        attempt = self._closing.channel.look().attempt
+        state = self._closing.channel.look()
+        check_not_completed(state)
+        attempt = state.attempt
         return attempt is not None and self._closing.take_part(attempt, self._relay)
 
     def _keep_house(self) -> None:

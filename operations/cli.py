@@ -152,6 +152,8 @@ Postpone = Annotated[
     Path | None, typer.Option("--postpone", metavar="FILE", help="be ready, but wait while this file exists")
 ]
 Wait = Annotated[float, typer.Option("--wait", min=0, help="seconds to wait for the daemons")]
+Unfence = Annotated[bool, typer.Option("--unfence", help="let the closed SQLite file take writes again")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="check and print the steps; do nothing")]
 
 
@@ -217,6 +219,26 @@ def resume(settings: Settings, *, wait: Wait = 20.0) -> None:
     raise typer.Exit(resume(settings, wait))
 
 
+@app.command()
+@with_settings("source", "target")
+def complete(
+    settings: Settings,
+    *,
+    keep_data: Annotated[bool, typer.Option(help="keep the SQLite file with its data")] = True,
+    unfence: Unfence = False,
+    yes: Yes = False,
+) -> None:
+    """End the migration: no way back any more; what was made for it is removed on both sides."""
+    from operations.cutover.completing import complete, plan_completion  # noqa: PLC0415
+
+    for what in plan_completion(settings, keep_data=keep_data, unfence=unfence):
+        say(f"  {what}")
+    if not yes and not typer.confirm("Complete the migration?"):
+        raise BadInput("nothing was done")
+    for what in complete(settings, keep_data=keep_data, unfence=unfence):
+        say(f"removed {what}")
+
+
 @log.command("show")
 @with_settings()
 def log_show(
@@ -239,13 +261,16 @@ def uninstall(
     everything: Annotated[
         bool, typer.Option("--all", help="also the stream's notes in PostgreSQL, its embedded log and its state files")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    unfence: Unfence = False,
+    yes: Yes = False,
 ) -> None:
     """Take Switchback's own triggers and tables out of the source again; your tables stay as they are."""
-    from operations.uninstall import plan_uninstall, refuse_while_running  # noqa: PLC0415
+    from operations.uninstall import plan_uninstall, refuse_while_closed, refuse_while_running  # noqa: PLC0415
     from operations.uninstall import uninstall as remove  # noqa: PLC0415
 
     refuse_while_running(settings)
+    if not unfence:
+        refuse_while_closed(settings)
     planned = plan_uninstall(settings, everything=everything)
     if not planned:
         say("Nothing of Switchback's is there.")

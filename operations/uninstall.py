@@ -26,6 +26,7 @@ from shared.sqlite.connection import connect as connect_sqlite
 from shared.sqlite.connection import translated as sqlite_errors
 from shared.sqlite.description import OWN
 from shared.sqlite.installation import uninstall as uninstall_capture
+from shared.sqlite.replica_state import read_standing
 
 _OURS = """
 SELECT type, name FROM sqlite_master
@@ -39,9 +40,21 @@ _STREAMS = "SELECT stream FROM switchback.ledger"
 _NOTES = ("capture.json", "capture.running", "capture.tmp", "capture.lock", "sink.json", "sink.running", "sink.tmp")
 
 
+DAEMONS = ("capture", "sink")
+
+
+def refuse_while_closed(settings: Settings) -> None:
+    """BadInput while PostgreSQL is the primary: without its fence the file would take writes that nobody sees."""
+    with closing(connect_sqlite(settings.source, readonly=True)) as db, sqlite_errors(settings.source):
+        closed = read_standing(db).role == "replica"
+    if closed:
+        remedy = "`switchback complete` ends the migration, `switchback rollback` goes back; --unfence removes it all"
+        raise BadInput("PostgreSQL is the primary, and this file is closed", where=str(settings.source), remedy=remedy)
+
+
 def refuse_while_running(settings: Settings) -> None:
     """BadInput while a daemon of this stream runs on this machine."""
-    for name in ("capture", "sink"):
+    for name in DAEMONS:
         if is_running(settings.state_dir, settings.stream, name):
             raise BadInput(f"{name} is running", where=f"stream {settings.stream}", remedy="Stop it first")
 
@@ -50,7 +63,7 @@ def plan_uninstall(settings: Settings, *, everything: bool) -> list[str]:
     """What would be removed, in words."""
     found = [f"SQLite: {kind} {name}" for kind, name in _in_source(settings)]
     if everything:
-        found += [f"PostgreSQL: {what}" for what in _in_target(settings)]
+        found += [f"PostgreSQL: {what}" for what in in_target(settings)]
         found += [f"file {path}" for path in _files(settings)]
     return found
 
@@ -58,13 +71,13 @@ def plan_uninstall(settings: Settings, *, everything: bool) -> list[str]:
 def uninstall(settings: Settings, *, everything: bool) -> list[str]:
     """Remove it; returns what was removed, in words."""
     path = settings.source
-    planned = _in_target(settings) if everything else []  # before anything is removed: an error here removes nothing
+    planned = in_target(settings) if everything else []  # before anything is removed: an error here removes nothing
     with closing(connect_sqlite(path, busy_seconds=settings.busy_seconds)) as db, sqlite_errors(path):
         removed = [f"SQLite: {name}" for name in uninstall_capture(db)]
     if everything:
-        _forget_in_target(settings)
+        forget_in_target(settings)
         removed += [f"PostgreSQL: {what}" for what in planned]
-        removed += [f"file {path}" for path in _remove_files(settings)]
+        removed += [f"file {path}" for path in remove_files(settings)]
     return removed
 
 
@@ -75,7 +88,8 @@ def _in_source(settings: Settings) -> list[tuple[str, str]]:
         return db.execute(_OURS, (pattern,)).fetchall()
 
 
-def _in_target(settings: Settings) -> list[str]:
+def in_target(settings: Settings) -> list[str]:
+    """What would be removed from PostgreSQL, in words."""
     with _target(settings) as db:
         if db is None or not exists(db):
             return []
@@ -85,7 +99,8 @@ def _in_target(settings: Settings) -> list[str]:
     return [f"the rows of stream {settings.stream} in schema switchback"] if settings.stream in streams else []
 
 
-def _forget_in_target(settings: Settings) -> None:
+def forget_in_target(settings: Settings) -> None:
+    """Remove it; the application's tables stay, without our triggers."""
     with _target(settings) as db:
         if db is None or not exists(db):
             return
@@ -122,7 +137,8 @@ def _files(settings: Settings) -> Iterator[Path]:
     yield from (path for path in notes if path.exists())
 
 
-def _remove_files(settings: Settings) -> Iterator[Path]:
+def remove_files(settings: Settings) -> Iterator[Path]:
+    """Remove the embedded log and the notes; gives each file that is gone."""
     for path in list(dict.fromkeys(_files(settings))):
         try:
             path.unlink(missing_ok=True)

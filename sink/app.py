@@ -6,6 +6,7 @@ import gc
 from contextlib import ExitStack, closing
 
 from shared.control.channel import Channel
+from shared.control.fold import check_not_completed
 from shared.findings import Finding
 from shared.log.opening import open_log_of
 from shared.log.spine import Reader
@@ -44,7 +45,9 @@ def _work_in_epoch(context: Context, measures: Measures, stack: ExitStack) -> No
     log = open_log_of(settings)
     stack.callback(log.close)
     channel = Channel(log.control, context.page.update)
-    side = channel.open().replica
+    state = channel.open()
+    check_not_completed(state)
+    side = state.replica
     replica = stack.enter_context(closing(_open_replica(context, measures, side)))
     taker = Taker(replica, channel, context.stop.is_set, context.logger)
     if not taker.settle():

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from shared.control.fold import check_not_completed
 from shared.errors import Hold, Stop
 from shared.log.contract import LogBackend
 from shared.log.spine import Reader
@@ -71,7 +72,7 @@ class Session:
         if now < self._due:
             return
         self._due = now + _REPORT_SECONDS
-        self._taker.channel.look()
+        check_not_completed(self._taker.channel.look())
         self._measures.looked(self._report.offset, self._log.spine.bounds()[1], self._replica.fallbacks)
         well()
         if self._report != self._sent:

@@ -39,6 +39,7 @@ from shared.control.records import (
     Step,
     Verified,
 )
+from shared.errors import Stop
 
 
 class Attempt(Struct, frozen=True):
@@ -200,3 +201,9 @@ def _let_go(state: State, attempt: Attempt, record: LetGo) -> Judged:
         return Judged(state, "the attempt was not aborted")
     flip = Flip(attempt, opened=False, reason=attempt.aborted.reason, ended_ms=record.at_ms, fence_ms=record.fence_ms)
     return Judged(replace(state, attempt=None, last=flip))
+
+
+def check_not_completed(state: State) -> None:
+    """Stop where the operator has said that the migration is over."""
+    if state.completed:
+        raise Stop("the migration is completed", remedy="Nothing is left to do for the daemons")

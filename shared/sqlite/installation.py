@@ -67,10 +67,13 @@ def install(db: sqlite3.Connection, schema: Schema, stream: str) -> Installed:
     return Installed(incarnation, first=not state, created=(*created, *made), dropped=tuple(dropped))
 
 
-def uninstall(db: sqlite3.Connection) -> list[str]:
-    """Remove all that ``install`` made, in a transaction of its own; returns the names, none if there was nothing."""
+def uninstall(db: sqlite3.Connection, *, fence: bool = True) -> list[str]:
+    """Remove all that ``install`` made, in a transaction of its own; returns the names, none if there was nothing.
+
+    Without ``fence`` a fence stays, and the file closed.
+    """
     with writing(db):
-        triggers = [name for name, _ in (*_own_triggers(db), *_fences(db))]
+        triggers = [name for name, _ in (*_own_triggers(db), *(_fences(db) if fence else ()))]
         tables = [name for name in _TABLES if _has_table(db, name)]
         for kind, names in (("TRIGGER", triggers), ("TABLE", tables)):
             for name in names:

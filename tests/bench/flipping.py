@@ -1,8 +1,8 @@
-"""The write pause of a cutover and of a rollback, as the application's writers see it: there and back, again and again.
+"""The write pause of a cutover and of a rollback, as the application's writers see it: there and back, many times.
 
-The demo's application (26 tables) writes 100 transactions, about 500 rows, a second; the pause is the longest time between two
-acknowledged writes, of all its writers together, from the start of the operator's program until a second after
-its end.  Each flip is verified.  A rehearsal before each says how long it would be.
+The demo's application (26 tables) writes 100 transactions, about 500 rows, a second; the pause is the longest
+time between two acknowledged writes, of all its writers together, from the start of the operator's program until
+a second after its end.  Each flip is verified.  A rehearsal before each says how long it would be.
 """
 
 from __future__ import annotations
@@ -87,7 +87,12 @@ def _lines(verb: str, pauses: list[float], estimates: list[float]) -> list[Line]
     p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
     ratios = [estimate / pause for estimate, pause in zip(estimates, pauses, strict=True)]
     return [
-        Line(f"write pause of a {verb}, {len(pauses)} times, {RATE} transactions/s of about 5 writes: p50", pauses, "ms", "< 100"),
+        Line(
+            f"write pause of a {verb}, {len(pauses)} times, {RATE} transactions/s of about 5 writes: p50",
+            pauses,
+            "ms",
+            "< 100",
+        ),
         Line(f"write pause of a {verb}: p99", [p99], "ms", "< 300"),
         Line(
             f"rehearsal's estimate against the pause of the {verb} behind it",

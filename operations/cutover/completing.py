@@ -1,0 +1,86 @@
+"""``switchback complete``: the migration is over; what was made for it goes, the data stays.
+
+From here on there is no way back, so it asks.  The SQLite file keeps its data and, unless told otherwise, its
+fence: a program that was forgotten gets an error there, and does not write into a file that nobody reads.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+
+from operations.screen import say
+from operations.uninstall import DAEMONS, forget_in_target, in_target, remove_files
+from shared.control.channel import Channel
+from shared.control.fold import State
+from shared.control.records import OPERATOR, Completed, now_ms
+from shared.errors import BadInput
+from shared.log.opening import open_log_of
+from shared.presence import is_running
+from shared.settings import Settings
+from shared.sqlite.connection import connect, translated
+from shared.sqlite.installation import uninstall
+
+_WAIT_SECONDS = 20.0
+
+
+def plan_completion(settings: Settings, *, keep_data: bool, unfence: bool) -> list[str]:
+    """What would be done, in words; BadInput where the migration cannot be completed now."""
+    with closing(open_log_of(settings)) as log:
+        _check(Channel(log.control).open())
+    fence = "its fence, and " if unfence else ""
+    file = f"the file {settings.source}" if not keep_data else f"{fence}capture's triggers and tables in it"
+    return [
+        "both daemons end",
+        *(f"PostgreSQL: {what} is removed" for what in in_target(settings)),
+        f"SQLite: {file} {'is' if not keep_data else 'are'} removed",
+        "the stream's notes, and its embedded log, are removed",
+        "there is no way back to SQLite any more",
+    ]
+
+
+def complete(settings: Settings, *, keep_data: bool, unfence: bool) -> list[str]:
+    """Do it; returns what was removed, in words."""
+    with closing(open_log_of(settings)) as log:
+        channel = Channel(log.control)
+        state = channel.open()
+        _check(state)
+        if not state.completed:
+            void = channel.say(Completed(by=OPERATOR, at_ms=now_ms()))
+            if void:
+                raise BadInput(f"not now: {void}", remedy="See `switchback status`")
+    _await_daemons(settings)
+    removed = [f"PostgreSQL: {what}" for what in in_target(settings)]
+    forget_in_target(settings)
+    removed += _clean_file(settings, keep_data=keep_data, unfence=unfence)
+    return removed + [f"file {path}" for path in remove_files(settings)]
+
+
+def _check(state: State) -> None:
+    if state.attempt:
+        raise BadInput("a change of primary is under way", remedy="See `switchback status`")
+    if state.primary == "sqlite":
+        remedy = "Run `switchback cutover` first; to give the migration up: `switchback uninstall --all`"
+        raise BadInput("SQLite is the primary, so nothing has been migrated yet", remedy=remedy)
+
+
+def _await_daemons(settings: Settings) -> None:
+    """They read that it is over, and end by themselves."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while running := [name for name in DAEMONS if is_running(settings.state_dir, settings.stream, name)]:
+        if time.monotonic() > deadline:
+            raise BadInput(f"{' and '.join(running)} did not end", remedy="Stop them and run this again")
+        time.sleep(0.1)
+    say("  both daemons have ended", "dim")
+
+
+def _clean_file(settings: Settings, *, keep_data: bool, unfence: bool) -> list[str]:
+    path = settings.source
+    if not keep_data:
+        files = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+        there = [file for file in files if file.exists()]
+        for file in there:
+            file.unlink()
+        return [f"file {file}" for file in there]
+    with closing(connect(path, busy_seconds=settings.busy_seconds)) as db, translated(path):
+        return [f"SQLite: {name}" for name in uninstall(db, fence=unfence)]

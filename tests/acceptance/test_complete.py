@@ -1,0 +1,58 @@
+"""The end of a migration, and what is refused on the way there."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from command import Command
+from daemons import Migration
+from fix_migration import STOPPED
+
+_TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+
+
+def test_after_the_cutover_complete_removes_what_was_made_and_keeps_the_file_closed(migration: Migration) -> None:
+    migration.start()
+    migration.wait_in_step()
+    command = Command(migration.source.parent, **migration.settings)
+    assert command("complete", "--yes").code == 2
+    assert command("cutover", "--unverified").code == 0
+    migration.capture.stop()
+    migration.sink.stop()
+    refused = command("uninstall", "--all", "--yes")
+    assert refused.code == 2
+    assert "PostgreSQL is the primary" in refused.errors
+    migration.start()
+    said = command("complete", "--yes")
+    assert said.code == 0, said.out + said.errors
+    assert "schema switchback" in said.out
+    assert "_switchback_log" in said.out
+    migration.capture.assert_ended(STOPPED, "completed")
+    migration.sink.assert_ended(STOPPED, "completed")
+    with psycopg.connect(migration.dsn) as db:
+        assert db.execute("SELECT to_regnamespace('switchback')").fetchone() == (None,)
+        assert db.execute("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'switchback%'").fetchone() == (0,)
+        db.execute("INSERT INTO bulk (a) VALUES (7)")
+    with closing(sqlite3.connect(migration.source)) as file:
+        names = {name for (name,) in file.execute(_TRIGGERS)}
+        assert names
+        assert all(name.startswith("_switchback_fence_") for name in names)
+        with pytest.raises(sqlite3.IntegrityError, match="switchback:"):
+            file.execute("UPDATE bulk SET a = 1")
+
+
+def test_unfence_gives_the_file_back_as_it_was(migration: Migration) -> None:
+    with closing(sqlite3.connect(migration.source)) as file:
+        before = file.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
+    migration.start()
+    migration.wait_in_step()
+    command = Command(migration.source.parent, **migration.settings)
+    assert command("cutover", "--unverified").code == 0
+    assert command("complete", "--yes", "--unfence").code == 0
+    with closing(sqlite3.connect(migration.source)) as file:
+        assert file.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall() == before
+        file.execute("UPDATE bulk SET a = 1")
