@@ -33,9 +33,11 @@ class Primary(Protocol):
     """The primary, as far as it is closed and opened again.
 
     ``lease`` is the one that the relay publishes under: where the database knows a later one, nothing is closed.
+    ``since_ms`` is when writers began to wait for the last hold.
     """
 
     lease: int
+    since_ms: int
 
     def standing(self) -> Standing:
         """What the database says of itself."""
@@ -81,11 +83,11 @@ class Closing:
             return self._give_up(attempt, trouble)
         try:
             reached("held")
-            return self._close(attempt, relay, time.monotonic() + patience, now_ms())
+            return self._close(attempt, relay, time.monotonic() + patience)
         finally:
             self.primary.let_go()
 
-    def _close(self, attempt: Attempt, relay: Relay, deadline: float, since_ms: int) -> bool:
+    def _close(self, attempt: Attempt, relay: Relay, deadline: float) -> bool:
         sequences = self.primary.sequences()
         position = relay.publish_rest(attempt.id)
         reached("rest-published")
@@ -94,7 +96,7 @@ class Closing:
             by=CAPTURE,
             at_ms=now_ms(),
             attempt=attempt.id,
-            since_ms=since_ms,
+            since_ms=self.primary.since_ms,
             lease=lease,
             number=number,
             offset=offset,

@@ -16,6 +16,7 @@ from psycopg import errors, sql
 from capture.postgres import queries
 from capture.postgres.source import PostgresSource
 from capture.progress import Progress, encode_progress
+from shared.control.records import now_ms
 from shared.control.standing import Standing
 from shared.errors import LeaseLost, Retry
 from shared.groups import Position
@@ -41,6 +42,7 @@ class PostgresHold:
         self._db: psycopg.Connection[Any] | None = None
         self.source: PostgresSource | None = None
         self.lease = 0
+        self.since_ms = 0
 
     def standing(self) -> Standing:
         """What the database says of itself."""
@@ -74,6 +76,7 @@ class PostgresHold:
         db.execute(f"SET LOCAL idle_in_transaction_session_timeout = {int(patience * 1000) + _GRACE_MS}".encode())
         try:
             self._check(db)
+            self.since_ms = now_ms()
             tables = sql.SQL(", ").join(sql.Identifier(home, name) for home, name in self._names(db))
             db.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(tables))
         except (errors.LockNotAvailable, errors.DeadlockDetected):

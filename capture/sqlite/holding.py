@@ -13,6 +13,7 @@ from pathlib import Path
 
 from capture.progress import Progress, encode_progress
 from shared import wire
+from shared.control.records import now_ms
 from shared.control.standing import Standing
 from shared.errors import LeaseLost, Retry
 from shared.groups import Position
@@ -35,6 +36,7 @@ class SqliteHold:
         self._db: sqlite3.Connection | None = None
         self.schema = Schema(())  # what is closed; known once the file is opened as a source
         self.lease = 0
+        self.since_ms = 0
 
     def standing(self) -> Standing:
         """What the file says of itself."""
@@ -52,6 +54,7 @@ class SqliteHold:
             db = connect(self._path, busy_seconds=patience)
             try:
                 db.execute("BEGIN IMMEDIATE")
+                self.since_ms = now_ms()
                 self._check_lease(db)
                 while settle(db):  # those deletes have to be published with the rest
                     db.execute("COMMIT")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from operations.cutover.conductor import Wish
 from operations.screen import say
 from operations.wording import duration
 from shared.control.fold import Attempt, Flip, State, side_of
 
 _NAMES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
+_BUSY_SLEEPS_MS = (1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100)
+"""https://sqlite.org/src/file/src/main.c, sqliteDefaultBusyCallback: then 100 ms again and again."""
 _STEPS = {
     "Asked": "asked",
     "Held": "writers wait, the rest is in the log",
@@ -73,11 +77,16 @@ def outcome_of(ended: Flip, wish: Wish) -> list[str]:
 
 
 def rehearsed_ms(ended: Flip) -> int:
-    """What the pause would have been: up to the last step that the fence waits for, and fence and opening as rehearsed.
-
-    Behind it come two records and two commits; what two records cost is seen between ``held`` and the answers.
-    """
+    """What the writers would have noticed: up to the last step that the fence waits for, and what comes behind it."""
     attempt = ended.attempt
     assert attempt.held
     ready = max(attempt.times.get("Verified", 0), attempt.times.get("Prepared", 0))
-    return ready - attempt.held.since_ms + ended.fence_ms
+    held = ready - attempt.held.since_ms + ended.fence_ms
+    return noticed_ms(held) if side_of(attempt.epoch) == "postgres" else held
+
+
+def noticed_ms(held: int) -> int:
+    """When a writer that waits for SQLite's lock looks again after so long: its busy handler sleeps in between."""
+    looks = accumulate(_BUSY_SLEEPS_MS)
+    last = sum(_BUSY_SLEEPS_MS)
+    return next((look for look in looks if look >= held), last + -(-(held - last) // 100) * 100)
