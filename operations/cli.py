@@ -189,11 +189,13 @@ def rollback(  # noqa: PLR0913  (flags)
 
 @app.command()
 @with_settings("source", "target", every=True)
-def rehearse(settings: Settings, *, max_pause: MaxPause = 5.0, verified_within: Within = 24.0) -> None:
+def rehearse(
+    settings: Settings, *, max_pause: MaxPause = 5.0, verified_within: Within = 24.0, unverified: Unverified = False
+) -> None:
     """Go through the next change of primary up to the fence, let go again, and say how long the pause would be."""
     from operations.cutover.flip import Options, rehearse  # noqa: PLC0415
 
-    raise typer.Exit(rehearse(settings, Options(max_pause, verified_within, rehearsal=True)))
+    raise typer.Exit(rehearse(settings, Options(max_pause, None if unverified else verified_within, rehearsal=True)))
 
 
 @app.command()

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import psycopg
 
 from operations.cutover.lag import Lag, measure_lag
-from operations.cutover.sessions import lock_holder, open_writers
+from operations.cutover.sessions import horizon_holder, lock_holder, open_writers
 from operations.preflight import Check, Result
 from operations.status import daemon_status
 from operations.verification.record import read_record
@@ -33,6 +33,7 @@ from shared.sqlite.state import read_state
 
 Found = Iterable[Result | Finding | str]
 _BEHIND_SECONDS = 2.0
+_LONG = 1e9
 _LOCK_SECONDS = 1.0
 _ROOM_BYTES = 100_000_000
 _NOT_OURS = """
@@ -98,11 +99,19 @@ class Prechecks:
         """The replica is close behind, and the pause can be estimated."""
         lag = measure_lag(self._settings, self._state)
         if lag.seconds > _BEHIND_SECONDS:
-            what = f"the replica is {count(lag.changes)} changes, {duration(lag.seconds)}, behind"
+            late = f"{duration(lag.seconds)} behind" if lag.seconds < _LONG else "behind, and none is applied"
+            what = f"the replica is {count(lag.changes)} changes {late}{self._held_back()}"
             yield Finding("refuse", "behind", what, remedy="Wait until `switchback status` says that it is in step")
         else:
             yield f"{count(lag.changes)} changes behind; {count(lag.rate)} changes/s are written"
         yield _estimate(lag)
+
+    def _held_back(self) -> str:
+        if self._state.primary == "sqlite":
+            return ""
+        with closing(self._postgres()) as db, translated(where="open transactions"):
+            who = horizon_holder(db)
+        return f"; what PostgreSQL commits waits for the transaction of {who}" if who else ""
 
     def verification(self, within_hours: float | None) -> Found:
         """A full pass that is young enough, and found both sides equal."""

@@ -29,12 +29,12 @@ UPDATE switchback.side AS s
   FROM switchback.ledger AS l WHERE s.stream = %(stream)s AND l.stream = %(stream)s
 """
 _REFUSED = """
-SELECT n.refused, l.last / 4294967296, l.last %% 4294967296, c.relname,
+SELECT n.refused, l.last / 4294967296, l.last % 4294967296, c.relname,
        a.application_name, a.usename::text, coalesce(host(a.client_addr), 'local')
   FROM (SELECT CASE WHEN is_called THEN last_value + 1 ELSE 0 END AS refused FROM switchback.refused) AS n,
        (SELECT last_value AS last FROM switchback.refused_last) AS l
   LEFT JOIN pg_class AS c ON c.oid = (l.last / 4294967296)::oid
-  LEFT JOIN pg_stat_activity AS a ON a.pid = (l.last %% 4294967296)
+  LEFT JOIN pg_stat_activity AS a ON a.pid = (l.last % 4294967296)
 """
 
 

@@ -1,0 +1,340 @@
+"""What may come in the way of a switch, or in its middle: writers go on, or it goes through; never both sides."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from command import Command
+from comparing import TABLES, assert_equal
+from daemons import Migration, wait_until
+from fix_migration import STOPPED, Begin
+from shared.control.channel import Channel
+from shared.control.fold import State
+from shared.control.records import Held
+from shared.embedded_postgres import EmbeddedPostgres
+from shared.log.opening import open_log
+from switching import Application, PostgresSide, Prober, SqliteSide
+
+
+class World:
+    """A migration in step with its application and a prober; ``end`` holds everything against each other."""
+
+    def __init__(self, migration: Migration) -> None:
+        self.migration = migration
+        self.command = Command(migration.source.parent, **migration.settings)
+        migration.start()
+        migration.wait_in_step()
+        self.application = Application(migration.source, migration.dsn, rate=40.0)
+        self.prober = Prober(migration.source, migration.dsn)
+        for writer in self.application.writers:
+            writer.start()
+        self.prober.start()
+
+    def state(self) -> State:
+        with closing(open_log(self.migration.settings["log"], self.migration.stream)) as log:
+            return Channel(log.control).open()
+
+    def flip(self, verb: str, *words: str, code: int = 0) -> str:
+        said = self.command(verb, "--unverified", *words)
+        seen = said.out + said.errors
+        daemons = self.migration.capture.output[-1500:] + self.migration.sink.output[-1500:]
+        assert said.code == code, seen + daemons
+        assert "Traceback" not in said.errors
+        return seen
+
+    def start_flip(self, verb: str, *words: str) -> subprocess.Popen[str]:
+        return self.command.start(verb, "--unverified", *words)
+
+    def wait_until_held(self) -> None:
+        def held() -> bool:
+            attempt = self.state().attempt
+            return attempt is not None and attempt.has(Held)
+
+        wait_until("writers are held", held)
+
+    def writes_go_on(self, count: int = 20) -> None:
+        before = len(self.application.acknowledged)
+        wait_until("writes go on", lambda: len(self.application.acknowledged) >= before + count)
+
+    def end(self) -> None:
+        """Each acknowledged write is on the primary, both sides come to be equal, and never were both open."""
+        self.writes_go_on()
+        self.application.end()
+        self.prober.end()
+        primary = self.state().primary
+        side = SqliteSide(self.migration.source) if primary == "sqlite" else PostgresSide(self.migration.dsn)
+        lost = [me for me in self.application.acknowledged if not side.has(*me)]
+        side.close()
+        assert not lost, f"{len(lost)} acknowledged writes are lost: {lost[:5]}"
+        wait_until("both sides are equal", self._equal)
+        assert not self.prober.both
+
+    def _equal(self) -> bool:
+        try:
+            assert_equal(self.migration.source, self.migration.dsn, *TABLES)
+        except AssertionError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self.application.end()
+        if self.prober.is_alive():
+            self.prober.end()
+
+
+Make = Callable[..., World]
+
+
+@pytest.fixture
+def make(begin: Begin) -> Iterator[Make]:
+    made: list[World] = []
+
+    def making(dsn: str, log: str = "") -> World:
+        made.append(World(begin(dsn, log)))
+        return made[-1]
+
+    yield making
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def world(postgres_dsn: str, make: Make) -> World:
+    return make(postgres_dsn)
+
+
+def test_a_long_write_transaction_in_sqlite_refuses_it_by_name_and_nobody_waits(world: World) -> None:
+    with closing(sqlite3.connect(world.migration.source, timeout=30, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        said = world.flip("cutover", code=1)
+        assert "write lock" in said
+        assert "python" in said
+        other.execute("ROLLBACK")
+    world.flip("cutover")
+    world.end()
+
+
+def test_a_long_transaction_in_postgresql_refuses_the_way_back_by_name(world: World) -> None:
+    world.flip("cutover")
+    with psycopg.connect(world.migration.dsn, application_name="nightly-report") as other:
+        other.execute("UPDATE bulk SET a = a WHERE id = 1999")
+        time.sleep(1.2)
+        said = world.flip("rollback", code=1)
+        assert "nightly-report" in said
+        world.writes_go_on()
+    world.flip("rollback")
+    world.end()
+
+
+def test_a_transaction_elsewhere_that_holds_everything_back_is_named(world: World) -> None:
+    with psycopg.connect(world.migration.dsn, autocommit=True) as db:
+        db.execute("CREATE TABLE elsewhere (a int)")
+    world.flip("cutover")
+    with psycopg.connect(world.migration.dsn, application_name="nightly-report") as other:
+        other.execute(
+            "INSERT INTO elsewhere VALUES (1)"
+        )  # nothing that was written after it is published before it ends
+        world.writes_go_on()
+        assert "nightly-report" in world.flip("rollback", code=1)
+        other.execute("UPDATE bulk SET b = 'later' WHERE id = 1500")
+    time.sleep(1.0)
+    world.flip("rollback")
+    with closing(sqlite3.connect(world.migration.source)) as file:
+        assert file.execute("SELECT b FROM bulk WHERE id = 1500").fetchone() == ("later",)
+    world.end()
+
+
+@pytest.mark.parametrize("verb", ["cutover", "rollback"])
+def test_a_sink_that_stands_still_ends_the_attempt_in_time_and_writers_go_on(world: World, verb: str) -> None:
+    if verb == "rollback":
+        world.flip("cutover")
+    world.migration.sink.signal(signal.SIGSTOP)
+    said = world.flip(verb, "--max-pause", "1", code=1)
+    assert "Given up" in said or "behind" in said
+    world.writes_go_on()
+    world.migration.sink.signal(signal.SIGCONT)
+    wait_until("nothing is under way", lambda: world.state().attempt is None)
+    time.sleep(1.0)
+    world.flip(verb)
+    world.end()
+
+
+def test_an_operator_that_is_frozen_costs_the_writers_no_more_than_the_maximum(world: World) -> None:
+    frozen = world.start_flip("cutover", "--max-pause", "1")
+    world.wait_until_held()
+    frozen.send_signal(signal.SIGSTOP)
+    wait_until("the attempt is over", lambda: world.state().attempt is None)
+    frozen.send_signal(signal.SIGCONT)
+    frozen.communicate(timeout=60)
+    state = world.state()
+    if state.epoch == 0:
+        world.flip("cutover")
+    world.end()
+
+
+def test_of_two_operators_one_goes_through(world: World) -> None:
+    both = [world.start_flip("cutover") for _ in range(2)]
+    codes = sorted((process.communicate(timeout=60), process.returncode)[1] for process in both)
+    assert codes[0] == 0
+    assert codes[1] in {1, 2, STOPPED}
+    assert world.state().epoch == 1
+    world.end()
+
+
+@pytest.mark.parametrize("name", ["capture", "sink"])
+def test_a_daemon_of_the_old_epoch_that_wakes_up_harms_nothing(world: World, name: str, begin: Begin) -> None:
+    migration = world.migration
+    stale = getattr(migration, name)
+    stale.signal(signal.SIGSTOP)
+    second = begin(
+        migration.dsn,
+        migration.settings["log"],
+        source=migration.source,
+        stream=migration.stream,
+        state_dir=str(migration.source.parent / "second"),
+    )
+    (migration.source.parent / "second").mkdir()
+    fresh = getattr(second, name)
+    fresh.start()
+    said = world.command("cutover", "--unverified", "--max-pause", "2")
+    for _ in range(10):
+        if said.code == 0:
+            break
+        time.sleep(1.0)
+        said = world.command("cutover", "--unverified", "--max-pause", "2")
+        if "primary already" in said.errors:
+            break
+    world.writes_go_on()
+    stale.signal(signal.SIGCONT)
+    world.writes_go_on(60)
+    if not stale.running:
+        assert "Traceback" not in stale.output
+    world.end()
+    stale.kill()
+
+
+@pytest.mark.parametrize("verb", ["cutover", "rollback"])
+def test_postgresql_that_goes_in_the_hold_lets_writers_go_on_or_comes_back_to_finish(
+    own_postgres: EmbeddedPostgres, make: Make, verb: str
+) -> None:
+    world = make(own_postgres.dsn)
+    if verb == "rollback":
+        world.flip("cutover")
+    process = world.start_flip(verb, "--max-pause", "2")
+    with contextlib.suppress(AssertionError):
+        world.wait_until_held()
+    own_postgres.stop("immediate")
+    time.sleep(1.0)
+    own_postgres.start()
+    process.communicate(timeout=90)
+    world.command("resume")
+    wait_until("nothing is under way", lambda: world.state().attempt is None)
+    world.end()
+
+
+def test_ddl_on_the_closed_file_stops_the_sink_with_what_to_do(world: World) -> None:
+    world.flip("cutover")
+    world.writes_go_on()
+    with closing(sqlite3.connect(world.migration.source, timeout=30)) as file:
+        file.execute("DROP TABLE part")
+    world.migration.sink.assert_ended(STOPPED, "part", "copy again")
+    world.writes_go_on()
+
+
+def test_postgresql_restored_from_a_backup_is_found_out(
+    own_postgres: EmbeddedPostgres, make: Make, tmp_path: Path
+) -> None:
+    world = make(own_postgres.dsn)
+    with psycopg.connect(own_postgres.dsn) as db:
+        [[folder]] = db.execute("SHOW data_directory").fetchall()
+    data = Path(folder)
+    own_postgres.stop()
+    subprocess.run(["cp", "-a", data, tmp_path / "backup"], check=True)  # with its owner
+    own_postgres.start()
+    world.flip("cutover")
+    world.writes_go_on()
+    world.application.end()
+    world.prober.end()
+    world.migration.stop()
+    own_postgres.stop()
+    shutil.rmtree(data)
+    subprocess.run(["cp", "-a", tmp_path / "backup", data], check=True)
+    own_postgres.start()
+    world.migration.capture.start()
+    world.migration.capture.assert_ended(STOPPED, "restored")
+
+
+def test_an_older_copy_of_the_closed_file_is_found_out(world: World, tmp_path: Path) -> None:
+    older = tmp_path / "older.db"
+    with closing(sqlite3.connect(world.migration.source)) as db, closing(sqlite3.connect(older)) as copy:
+        db.backup(copy)
+    world.flip("cutover")
+    world.application.end()
+    world.prober.end()
+    world.migration.stop()
+    for suffix in ("-wal", "-shm"):
+        Path(f"{world.migration.source}{suffix}").unlink(missing_ok=True)
+    shutil.copy(older, world.migration.source)
+    world.migration.sink.start()
+    world.migration.sink.assert_ended(STOPPED, "restored")
+
+
+def test_there_and_back_without_wal(begin: Begin, postgres_dsn: str) -> None:
+    world = World(begin(postgres_dsn, wal=False))
+    try:
+        for verb in ("cutover", "rollback", "cutover"):
+            world.writes_go_on()
+            world.flip(verb)
+        world.end()
+    finally:
+        world.close()
+
+
+def test_a_reader_with_an_old_view_of_the_file_goes_on_reading(world: World) -> None:
+    with closing(sqlite3.connect(world.migration.source, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        before = reader.execute("SELECT count(*) FROM receipt").fetchone()
+        world.flip("cutover")
+        world.writes_go_on()
+        assert reader.execute("SELECT count(*) FROM receipt").fetchone() == before
+        with pytest.raises(sqlite3.Error):
+            reader.execute("UPDATE bulk SET a = 1 WHERE id = 1")
+    world.end()
+
+
+def test_a_writer_that_never_learns_is_refused_and_counted(world: World) -> None:
+    world.flip("cutover")
+    world.flip("rollback")
+    stop = threading.Event()
+    refused: list[str] = []
+
+    def insist() -> None:
+        with psycopg.connect(world.migration.dsn, autocommit=True, application_name="forgotten") as db:
+            while not stop.wait(0.01):
+                try:
+                    db.execute("UPDATE bulk SET a = -1 WHERE id = 3")
+                except psycopg.Error as error:
+                    refused.append(str(error.sqlstate))
+
+    stubborn = threading.Thread(target=insist)
+    stubborn.start()
+    wait_until("it was refused", lambda: len(refused) > 20)
+    status = world.command("status", "--json").json
+    stop.set()
+    stubborn.join()
+    assert set(refused) == {"SB001"}
+    assert status["switch"]["refused"] > 20
+    assert "forgotten" in status["switch"]["refused_last"] or "no name" in status["switch"]["refused_last"]
+    world.end()
