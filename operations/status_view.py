@@ -89,6 +89,8 @@ def _ledger(status: Status) -> str:
         return ledger.error
     if not ledger.exists:
         return "no ledger yet"
+    if status.switch.primary == "postgres":
+        return f"SQLite, change {count(ledger.seq)}"
     group = f"group {count(ledger.number)} of lease {ledger.lease} at offset {ledger.log_offset}"
     return f"{group}, change {count(ledger.seq)}, {duration(ledger.age_seconds)} ago"
 

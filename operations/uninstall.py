@@ -75,8 +75,7 @@ def uninstall(settings: Settings, *, everything: bool) -> list[str]:
     with closing(connect_sqlite(path, busy_seconds=settings.busy_seconds)) as db, sqlite_errors(path):
         removed = [f"SQLite: {name}" for name in uninstall_capture(db)]
     if everything:
-        forget_in_target(settings)
-        removed += [f"PostgreSQL: {what}" for what in planned]
+        removed += [f"PostgreSQL: {what}" for what in (*forget_in_target(settings), *planned)]
         removed += [f"file {path}" for path in remove_files(settings)]
     return removed
 
@@ -99,18 +98,19 @@ def in_target(settings: Settings) -> list[str]:
     return [f"the rows of stream {settings.stream} in schema switchback"] if settings.stream in streams else []
 
 
-def forget_in_target(settings: Settings) -> None:
-    """Remove it; the application's tables stay, without our triggers."""
+def forget_in_target(settings: Settings) -> list[str]:
+    """Remove it; the application's tables stay, without our triggers, which are returned in words."""
     with _target(settings) as db:
         if db is None or not exists(db):
-            return
-        reverse.uninstall(db, settings.stream)
+            return []
+        removed = reverse.uninstall(db, settings.stream)
         tables = [sql.Identifier("switchback", name) for (name,) in db.execute(_TABLES)]
         for table in tables:
             db.execute(sql.SQL("DELETE FROM {} WHERE stream = %s").format(table), (settings.stream,))
         if db.execute(_STREAMS).fetchone() is None:
             db.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(tables)))
             db.execute("DROP SCHEMA switchback CASCADE")  # tables, functions and sequences for the way back
+    return removed
 
 
 @contextmanager

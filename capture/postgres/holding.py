@@ -78,8 +78,10 @@ class PostgresHold:
             self._check(db)
             self.since_ms = now_ms()
             tables = sql.SQL(", ").join(sql.Identifier(home, name) for home, name in self._names(db))
+            db.execute(f"SET LOCAL statement_timeout = {try_ms}".encode())  # all tables together, not each
             db.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(tables))
-        except (errors.LockNotAvailable, errors.DeadlockDetected):
+            db.execute("SET LOCAL statement_timeout = 0")
+        except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled):
             db.execute("ROLLBACK")
             return False
         return True

@@ -50,8 +50,8 @@ def complete(settings: Settings, *, keep_data: bool, unfence: bool) -> list[str]
             if void:
                 raise BadInput(f"not now: {void}", remedy="See `switchback status`")
     _await_daemons(settings)
-    removed = [f"PostgreSQL: {what}" for what in in_target(settings)]
-    forget_in_target(settings)
+    planned = in_target(settings)
+    removed = [f"PostgreSQL: {what}" for what in (*forget_in_target(settings), *planned)]
     removed += _clean_file(settings, keep_data=keep_data, unfence=unfence)
     return removed + [f"file {path}" for path in remove_files(settings)]
 

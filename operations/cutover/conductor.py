@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from operations.cutover.unfinished import unfinished
 from operations.verification.findings import Finding
 from shared.control.channel import Channel
 from shared.control.fold import Attempt, Flip, State
@@ -136,23 +137,10 @@ class Conductor:
         ended_well = self._channel.wait(ended, time.monotonic() + wish.max_pause + _ANSWER_SECONDS)
         state = self._channel.state
         if not ended_well:
-            raise self._unfinished(attempt)
+            raise unfinished(state.attempt or attempt)
         if state.last is None or state.last.attempt.id != attempt.id:
             raise Stop("another attempt came after this one", where="control stream", remedy="See `switchback status`")
         return state.last
-
-    def _unfinished(self, attempt: Attempt) -> SwitchbackError:
-        now = self._channel.state.attempt
-        who = self._waited_for(attempt)
-        if now and now.has(Fenced):
-            what = "neither side takes writes: the old primary is closed and the new one is not open yet"
-            remedy = (
-                f"Start {who} if it does not run; `switchback resume` sees it through, `switchback abort` goes back"
-            )
-            return Stop(what, where=f"attempt {attempt.id}", remedy=remedy)
-        what = f"the attempt has not ended: {who} does not answer"
-        remedy = f"Start {who}: it lets the writers go by itself"
-        return Stop(what, where=f"attempt {attempt.id}", remedy=remedy)
 
 
 def _over(state: State, attempt: Attempt) -> bool:

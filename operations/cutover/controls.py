@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
+from operations.cutover.unfinished import unfinished
 from operations.cutover.view import Progress, side_name
 from operations.screen import say
 from operations.telling.announcing import announce
 from shared.control.channel import Channel
 from shared.control.fold import Attempt, State
-from shared.control.records import OPERATOR, Aborted, Fenced, Opening, now_ms
+from shared.control.records import OPERATOR, Aborted, now_ms
 from shared.errors import BadInput, Stop
 from shared.log.opening import open_log_of
 from shared.settings import Settings
@@ -37,7 +38,7 @@ def resume(settings: Settings, wait: float) -> int:
         channel = Channel(log.control)
         state = channel.open()
         if state.attempt is not None and not _wait_for_end(channel, state.attempt, wait):
-            raise _unfinished(channel.state.attempt or state.attempt)
+            raise unfinished(channel.state.attempt or state.attempt)
         state = channel.state
         say(f"{side_name(state.primary)} takes the writes (epoch {state.epoch}); nothing is under way.")
         if state.announced < state.epoch and not announce(settings, channel):
@@ -59,13 +60,3 @@ def _wait_for_end(channel: Channel, attempt: Attempt, seconds: float) -> bool:
         return state.attempt is None or state.attempt.id != attempt.id
 
     return channel.wait(ended, time.monotonic() + seconds)
-
-
-def _unfinished(attempt: Attempt) -> Stop:
-    where = f"attempt {attempt.id}"
-    if attempt.aborted or not attempt.has(Fenced):
-        what = "the attempt has not ended: capture does not answer"
-        return Stop(what, where=where, remedy="Start capture: it lets the writers go by itself")
-    back = "" if attempt.has(Opening) else "; `switchback abort` goes back instead"
-    what = "neither side takes writes: the old primary is closed, and the sink does not open the new one"
-    return Stop(what, where=where, remedy=f"Start the sink: it opens it by itself{back}")

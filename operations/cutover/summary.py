@@ -58,7 +58,7 @@ def _waiting(state: State, attempt: Attempt, now_ms: int) -> str:
         return f"asked by {attempt.asked.who}; capture has to hold the writers, for {since}"
     held = duration(max(0, now_ms - attempt.held.since_ms) / 1000)
     missing = [step.__name__.lower() for step in (Drained, Verified, Prepared) if not attempt.has(step)]
-    return f"writers have waited for {held}; not yet {' nor '.join(missing) or 'fenced'}"
+    return f"capture held the writers {held} ago; not yet {' nor '.join(missing) or 'fenced'}"
 
 
 def _last(state: State) -> str:
