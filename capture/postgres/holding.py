@@ -56,18 +56,27 @@ class PostgresHold:
     def hold(self, patience: float) -> str:
         """Lock all tables against writers."""
         self._db = self._connected()
+        try:
+            with translated(where="holding PostgreSQL's writers"):
+                trouble = self._try_for(self._db, patience)
+        except BaseException:
+            self.let_go()
+            raise
+        if trouble:
+            self.let_go()
+        return trouble
+
+    def _try_for(self, db: psycopg.Connection[Any], patience: float) -> str:
         deadline = time.monotonic() + patience
-        with translated(where="holding PostgreSQL's writers"):
-            for tries in count():
-                if self._lock(self._db, patience, _TRY_MS[min(tries, len(_TRY_MS) - 1)]):
-                    break
-                if time.monotonic() > deadline:
-                    who = self._locker(self._db)
-                    self.let_go()
-                    return f"writers of PostgreSQL did not end within {patience:g} s{who}"
-                time.sleep(_PAUSE_SECONDS)
+        for tries in count():
+            if self._lock(db, patience, _TRY_MS[min(tries, len(_TRY_MS) - 1)]):
+                break
+            if time.monotonic() > deadline:
+                return f"writers of PostgreSQL did not end within {patience:g} s{self._locker(db)}"
+            time.sleep(_PAUSE_SECONDS)
         if self.source:
-            self.source.held = True
+            row = db.execute("SELECT pg_backend_pid()").fetchone()  # what a pooler says when connecting is not it
+            self.source.holder = row[0] if row else 0
         return ""
 
     def _lock(self, db: psycopg.Connection[Any], patience: float, try_ms: int) -> bool:
@@ -97,7 +106,12 @@ class PostgresHold:
     def _locker(self, db: psycopg.Connection[Any]) -> str:
         names = [sql.Identifier(home, name).as_string(db) for home, name in self._names(db)]
         row = db.execute(queries.LOCKERS, (names,)).fetchone()
-        return f": process {row[0]} ({row[1] or 'no name'}, user {row[2]}) writes for {row[3]} s" if row else ""
+        if row is None:
+            return ""
+        pid, application, user, prepared, seconds = row
+        if prepared is not None:
+            return f": the prepared transaction {prepared} was left {seconds} s ago"
+        return f": process {pid} ({application or 'no name'}, user {user}) writes for {seconds} s"
 
     def _names(self, db: psycopg.Connection[Any]) -> list[tuple[str, str]]:
         home = current_schema(db)
@@ -117,7 +131,7 @@ class PostgresHold:
         """Roll back."""
         db, self._db = self._db, None
         if self.source:
-            self.source.held = False
+            self.source.holder = 0
         if db is not None:
             db.close()
 

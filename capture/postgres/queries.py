@@ -7,7 +7,9 @@ one that came later had to wait for the other's end before it could write, and s
 
 While writers are held there is no transaction under way that has written to a captured table, so everything can be
 read, whatever else the server does.  Transactions that are under way then may write later, after the writers were
-let go: they are known by their ``seq``, which is above the highest one that was read (the *floor*).
+let go: they are known by their ``seq``, which is above the highest one that was read (the *floor*).  All this hangs
+on the writers being held indeed, and a session can end unnoticed: so each look asks for the holder's locks, *after*
+it has taken its snapshot, and counts for nothing without them.
 """
 
 from __future__ import annotations
@@ -17,13 +19,16 @@ SELECT s.role, s.lease, pg_snapshot_xmin(n.now)::text::bigint AS xmin, pg_snapsh
        (SELECT count(*) FROM switchback.changes AS c
          WHERE c.xid >= %(from)s::text::xid8 AND c.seq > %(floor)s AND c.number = ANY (%(numbers)s)
            AND (%(held)s OR c.xid < pg_snapshot_xmin(n.now))) AS waiting,
-       (SELECT max(c.seq) FROM switchback.changes AS c WHERE %(held)s AND c.xid >= %(from)s::text::xid8) AS highest
+       (SELECT max(c.seq) FROM switchback.changes AS c WHERE %(held)s AND c.xid >= %(from)s::text::xid8) AS highest,
+       CASE WHEN %(held)s THEN (SELECT count(*) FROM pg_locks AS l
+         WHERE l.pid = %(holder)s AND l.mode = 'ShareRowExclusiveLock' AND l.granted) END AS locks
   FROM switchback.side AS s, (SELECT pg_current_snapshot() AS now) AS n WHERE s.stream = %(stream)s
 """
 
 PAGE = """
 SELECT number, op::text, ms, image FROM switchback.changes
- WHERE xid >= %(from)s::text::xid8 AND xid < %(upto)s::text::xid8 AND seq > %(floor)s AND number = ANY (%(numbers)s)
+ WHERE xid >= %(from)s::text::xid8 AND xid < %(upto)s::text::xid8 AND seq > %(floor)s AND seq <= %(top)s
+   AND number = ANY (%(numbers)s)
  ORDER BY seq
 """
 
@@ -42,19 +47,20 @@ UPDATE switchback.side SET lease = greatest(lease, opened_lease) + 1
 
 SAVE = "UPDATE switchback.side SET checkpoint = %s WHERE stream = %s AND lease = %s"
 
-BLOCKER = """
-SELECT pid, application_name, state, extract(epoch FROM clock_timestamp() - xact_start)::integer
-  FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
- ORDER BY age(backend_xid) DESC LIMIT 1
-"""
-
 LOCKERS = """
-SELECT a.pid, a.application_name, a.usename, extract(epoch FROM clock_timestamp() - a.xact_start)::integer
-  FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
- WHERE l.relation = ANY (%s::regclass[]) AND l.granted AND l.pid <> pg_backend_pid()
+SELECT a.pid, a.application_name, a.usename, p.gid,
+       extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))::integer
+  FROM pg_locks AS l
+  LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+  LEFT JOIN pg_locks AS t ON l.pid IS NULL AND t.pid IS NULL AND t.virtualtransaction = l.virtualtransaction
+                             AND t.locktype = 'transactionid'
+  LEFT JOIN pg_prepared_xacts AS p ON p.transaction = t.transactionid
+ WHERE l.relation = ANY (%s::regclass[]) AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
    AND l.mode IN ('RowExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ShareUpdateExclusiveLock',
                   'ExclusiveLock', 'AccessExclusiveLock')
- ORDER BY a.xact_start LIMIT 1
+   AND (a.pid IS NOT NULL OR p.gid IS NOT NULL)
+ ORDER BY coalesce(a.xact_start, p.prepared) LIMIT 1
 """
 
 CLOSE = """

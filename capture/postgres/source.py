@@ -25,6 +25,7 @@ from shared.tables import Schema
 
 _PAGE_ROWS = 5_000
 _PAGE_BYTES = 8_000_000
+_NO_TOP = 2**63 - 1
 _RESTORED = "Was PostgreSQL restored from a backup? Bring the newer one back, or copy again"
 
 
@@ -44,12 +45,12 @@ class PostgresSource:
         self.schema = schema
         self.incarnation = side.incarnation
         self.progress = decode_progress(side.checkpoint).opened_at(side.opened)
-        self.held = False
+        self.holder = 0  # the process that holds the writers, 0 while nobody does
         self._lease = 0
         self._at = self.progress
         self._upto = 0  # the xid below which high() looked
         self._xmin = 0
-        self._highest = 0
+        self._top = 0  # and up to which seq, while writers are held
         self._marks: list[tuple[int, int]] = []  # published seq, and the xid below which everything is in it
 
     def _known_tables(self, schema: Schema) -> dict[int, Images]:
@@ -91,7 +92,8 @@ class PostgresSource:
             "from": str(self._from),
             "floor": self._at.floor,
             "numbers": list(self._tables),
-            "held": self.held,
+            "held": self.holder > 0,
+            "holder": self.holder,
         }
 
     def _look(self) -> int:
@@ -100,7 +102,7 @@ class PostgresSource:
             row = self._db.execute(queries.LOOK, self._where).fetchone()
         if row is None:
             raise SourceRestored("PostgreSQL knows nothing of being the primary", remedy=_RESTORED)
-        role, lease, xmin, xmax, waiting, highest = row
+        role, lease, xmin, xmax, waiting, highest, locks = row
         if role != "primary":
             raise Retry("PostgreSQL was closed for the next epoch", where=f"stream {self._stream}")
         if lease > self._lease:
@@ -109,7 +111,10 @@ class PostgresSource:
         if lease < self._lease or xmax < self._from:
             what = f"PostgreSQL went back: lease {lease} of {self._lease}, transaction {xmax} of {self._from}"
             raise SourceRestored(what, remedy=_RESTORED)
-        self._upto, self._xmin, self._highest = (xmax if self.held else xmin), xmin, highest or 0
+        if self.holder and not locks:
+            raise Retry("the session that held the writers was ended", where=f"process {self.holder}")
+        self._upto, self._xmin = (xmax if self.holder else xmin), xmin
+        self._top = (highest or 0) if self.holder else _NO_TOP
         return int(waiting)
 
     def changes(self, after: int, upto: int) -> Iterator[list[Change]]:
@@ -127,7 +132,7 @@ class PostgresSource:
     def _pages(self, seq: int) -> Iterator[list[Change]]:
         names = {number: images.name for number, images in self._tables.items()}
         with self._db.cursor(name="changes") as cursor:
-            cursor.execute(queries.PAGE, {**self._where, "upto": str(self._upto)})
+            cursor.execute(queries.PAGE, {**self._where, "upto": str(self._upto), "top": self._top})
             batch = 100
             while rows := cursor.fetchmany(batch):
                 page = []
@@ -140,7 +145,7 @@ class PostgresSource:
 
     def mark(self, high: int) -> dict[str, object]:
         """From where the log is to be read on behind that change."""
-        floor = max(self._at.floor, self._highest) if self.held else self._at.floor
+        floor = max(self._at.floor, self._top) if self.holder else self._at.floor
         self._marks.append((high, self._xmin))
         return {"horizon": str(self._xmin), "floor": floor}
 
@@ -171,12 +176,6 @@ class PostgresSource:
         with self._translated():
             row = self._db.execute(queries.DEPTH, (list(self._tables),)).fetchone()
         return (int(row[0]) if row else 0), self.high()
-
-    def blocker(self) -> str:
-        """Who holds the horizon back; "" where nobody does."""
-        with self._translated():
-            row = self._db.execute(queries.BLOCKER).fetchone()
-        return f"process {row[0]} ({row[1]}, {row[2]}) for {row[3]} s" if row else ""
 
     def close(self) -> None:
         """Close the connection."""

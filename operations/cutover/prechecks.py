@@ -14,7 +14,7 @@ from typing import Any, Literal
 import psycopg
 
 from operations.cutover.lag import Lag, measure_lag
-from operations.cutover.sessions import horizon_holder, lock_holder, open_writers
+from operations.cutover.sessions import lock_holder, open_writers
 from operations.preflight import Check, Result
 from operations.status import daemon_status
 from operations.verification.record import read_record
@@ -23,6 +23,7 @@ from shared.control.fold import State
 from shared.findings import Finding
 from shared.log.contract import LogBackend
 from shared.postgres.connection import connect, translated
+from shared.postgres.horizon import horizon_holder
 from shared.reports import read_report
 from shared.settings import Settings
 from shared.sqlite.catalog import fingerprint

@@ -22,11 +22,6 @@ SELECT a.pid, a.application_name, a.usename::text, a.state,
    AND l.pid <> pg_backend_pid() AND a.xact_start < clock_timestamp() - make_interval(secs => %(seconds)s)
  GROUP BY a.pid, a.application_name, a.usename, a.state, a.xact_start
 """
-_OLDEST = """
-SELECT pid, application_name, state, extract(epoch FROM clock_timestamp() - xact_start)::float8
-  FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
- ORDER BY age(backend_xid) DESC LIMIT 1
-"""
 _PREPARED = "SELECT gid, extract(epoch FROM clock_timestamp() - prepared)::float8 FROM pg_prepared_xacts"
 
 
@@ -43,12 +38,6 @@ def open_writers(db: psycopg.Connection[Any], stream: str, seconds: float) -> It
         yield Finding(
             "warn", "prepared", what, remedy="COMMIT PREPARED or ROLLBACK PREPARED, if it writes to our tables"
         )
-
-
-def horizon_holder(db: psycopg.Connection[Any]) -> str:
-    """Who has the oldest transaction under way: behind it nothing is captured; "" where nobody has."""
-    row = db.execute(_OLDEST).fetchone()
-    return f"process {row[0]} ({row[1] or 'no name'}, {row[2]}) for {row[3]:.0f} s" if row else ""
 
 
 def lock_holder(path: Path) -> str:

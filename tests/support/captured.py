@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,11 @@ class Captured:
         meta = self.source.mark(high)
         found = [change for page in self.source.changes(self.progress.seq, high) for change in page]
         assert [change.seq for change in found] == list(range(self.progress.seq + 1, high + 1))
+        self.take(found, high, meta)
+        return found
+
+    def take(self, found: Sequence[Change], high: int, meta: Mapping[str, Any]) -> None:
+        """As if a group with these changes were appended."""
         self._number += 1
         self.progress = self.progress.grown("changes", high, meta, Position(1, self._number, self._number))
         self.source.published(self.progress)
@@ -79,7 +84,6 @@ class Captured:
                 self._keep(change.table, change.values)
             else:
                 self.rows[change.table].pop(self._key(change.table, change.values), None)
-        return found
 
     def _keep(self, table: str, row: Sequence[Any]) -> None:
         self.rows[table][self._key(table, row)] = tuple(row)

@@ -22,7 +22,13 @@ from psycopg.conninfo import make_conninfo
 from missing import give_up
 from shared.embedded_postgres import FOR_LOADING, EmbeddedPostgres, find_system_programs, find_wheel_programs
 
-_SETTINGS = {**FOR_LOADING, "shared_buffers": "128MB", "fsync": "off", "full_page_writes": "off"}
+_SETTINGS = {
+    **FOR_LOADING,
+    "shared_buffers": "128MB",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_prepared_transactions": "4",
+}
 """A crash of PostgreSQL loses nothing with these (the system's cache stays); a crash of the machine would."""
 
 
