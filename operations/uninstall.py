@@ -20,7 +20,7 @@ from shared.postgres import reverse
 from shared.postgres.connection import connect as connect_postgres
 from shared.postgres.connection import translated as postgres_errors
 from shared.postgres.ledger import exists
-from shared.presence import is_running
+from shared.presence import completed_path, is_running
 from shared.settings import Settings
 from shared.sqlite.connection import connect as connect_sqlite
 from shared.sqlite.connection import translated as sqlite_errors
@@ -77,6 +77,7 @@ def uninstall(settings: Settings, *, everything: bool) -> list[str]:
     if everything:
         removed += [f"PostgreSQL: {what}" for what in (*forget_in_target(settings), *planned)]
         removed += [f"file {path}" for path in remove_files(settings)]
+        completed_path(settings.state_dir, settings.stream).unlink(missing_ok=True)
     return removed
 
 

@@ -17,7 +17,7 @@ from typing import Self
 
 import msgspec
 
-from shared.errors import BadInput
+from shared.errors import BadInput, Stop
 from shared.redaction import redact
 
 _GLANCE_SECONDS = 0.02  # longer than ``is_running`` holds the lock to look at it
@@ -98,6 +98,19 @@ def is_running(state_dir: Path, stream: str, program: str) -> bool:
             return not _lock(file.fileno(), fcntl.LOCK_SH)
     except OSError:
         return False
+
+
+def completed_path(state_dir: Path, stream: str) -> Path:
+    """A file that outlives a completed migration: a daemon that is started again would begin a new one."""
+    return state_dir / f"{stream}.completed"
+
+
+def check_not_completed(state_dir: Path, stream: str) -> None:
+    """Stop where the stream's migration is over, as far as this machine knows."""
+    path = completed_path(state_dir, stream)
+    if path.exists():
+        remedy = f"Nothing is left to do for the daemons. To migrate again under this name: remove {path}"
+        raise Stop("the migration is completed", where=f"stream {stream}", remedy=remedy)
 
 
 def _lock_path(path: Path) -> Path:

@@ -24,7 +24,7 @@ from shared import steps
 from shared.errors import BadInput, SwitchbackError
 from shared.logs import Logger, configure_logs, get_logger
 from shared.metrics import ProgramMetrics, product_version
-from shared.presence import Notebook, Presence
+from shared.presence import Notebook, Presence, check_not_completed
 from shared.primary_page import PrimaryPage
 from shared.redaction import redact
 from shared.retrying import Retrying
@@ -103,6 +103,7 @@ def _serve(
         notebook.write()
 
     try:
+        check_not_completed(settings.state_dir, settings.stream)
         note.port, note.bind = _serve_http(settings, port, registry, page), settings.bind
         remember("")
         logger.info("started", stream=settings.stream, version=product_version(), metrics=note.port or "off")

@@ -16,7 +16,7 @@ from shared.control.fold import State
 from shared.control.records import OPERATOR, Completed, now_ms
 from shared.errors import BadInput
 from shared.log.opening import open_log_of
-from shared.presence import is_running
+from shared.presence import completed_path, is_running
 from shared.settings import Settings
 from shared.sqlite.connection import connect, translated
 from shared.sqlite.installation import uninstall
@@ -35,6 +35,7 @@ def plan_completion(settings: Settings, *, keep_data: bool, unfence: bool) -> li
         *(f"PostgreSQL: {what} is removed" for what in in_target(settings)),
         f"SQLite: {file} {'is' if not keep_data else 'are'} removed",
         "the stream's notes, and its embedded log, are removed",
+        f"{completed_path(settings.state_dir, settings.stream)} stays: it keeps the daemons from beginning anew",
         "there is no way back to SQLite any more",
     ]
 
@@ -49,11 +50,21 @@ def complete(settings: Settings, *, keep_data: bool, unfence: bool) -> list[str]
             void = channel.say(Completed(by=OPERATOR, at_ms=now_ms()))
             if void:
                 raise BadInput(f"not now: {void}", remedy="See `switchback status`")
+    _leave_note(settings)  # before the daemons are looked for: one that starts later finds it
     _await_daemons(settings)
     planned = in_target(settings)
     removed = [f"PostgreSQL: {what}" for what in (*forget_in_target(settings), *planned)]
     removed += _clean_file(settings, keep_data=keep_data, unfence=unfence)
     return removed + [f"file {path}" for path in remove_files(settings)]
+
+
+def _leave_note(settings: Settings) -> None:
+    path = completed_path(settings.state_dir, settings.stream)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("This stream's migration is completed. Without this file its daemons would begin a new one.\n")
+    except OSError as error:
+        raise BadInput(f"the state folder cannot be written to: {error.strerror}", where=str(path)) from error
 
 
 def _check(state: State) -> None:

@@ -33,6 +33,7 @@ def test_after_the_cutover_complete_removes_what_was_made_and_keeps_the_file_clo
     assert "_switchback_log" in said.out
     migration.capture.assert_ended(STOPPED, "completed")
     migration.sink.assert_ended(STOPPED, "completed")
+    _assert_begin_nothing_new(migration)
     with psycopg.connect(migration.dsn) as db:
         assert db.execute("SELECT to_regnamespace('switchback')").fetchone() == (None,)
         assert db.execute("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'switchback%'").fetchone() == (0,)
@@ -43,6 +44,13 @@ def test_after_the_cutover_complete_removes_what_was_made_and_keeps_the_file_clo
         assert all(name.startswith("_switchback_fence_") for name in names)
         with pytest.raises(sqlite3.IntegrityError, match="switchback:"):
             file.execute("UPDATE bulk SET a = 1")
+
+
+def _assert_begin_nothing_new(migration: Migration) -> None:
+    """As a supervisor starts them again, or an operator who forgot a unit."""
+    for daemon in (migration.capture, migration.sink):
+        daemon.start()
+        daemon.assert_ended(STOPPED, "completed", "remove")
 
 
 def test_unfence_gives_the_file_back_as_it_was(migration: Migration) -> None:
