@@ -97,7 +97,7 @@ def run(
     settings: Settings,
     *,
     until_synced: Annotated[
-        bool, typer.Option("--until-synced", help="end as soon as everything is copied and no change is waiting")
+        bool, typer.Option("--until-synced", help="end when all is copied, with what was written meanwhile")
     ] = False,
 ) -> None:
     """Copy and keep in step: capture and sink under one supervisor, until Ctrl-C."""

@@ -15,6 +15,7 @@ from contextlib import closing
 from types import FrameType
 
 from operations.daemon import Daemon
+from operations.phase import Status
 from operations.run_display import Display, LiveDisplay, PlainDisplay
 from operations.screen import complain, out
 from operations.status import DAEMONS, Watch
@@ -67,13 +68,20 @@ def _supervise(daemons: list[Daemon], stop: threading.Event, synced: threading.E
 
 def _look(settings: Settings, display: Display, stop: threading.Event, synced: threading.Event) -> None:
     """Runs beside the supervisor, because a server that is away makes a look take long."""
+    goal: int | None = None
     with closing(Watch(settings, time.time())) as watch:
         while not stop.wait(_LOOK_SECONDS):
             status = watch.look()
             if not stop.is_set():
                 display.update(status)
-            if status.synced and all(daemon.state == "running" for daemon in status.daemons):
+            if goal is None and status.ledger.copied and status.lag_changes is not None:
+                goal = status.source.seq  # under writers that never rest there is always a change on its way
+            if goal is not None and status.ledger.seq >= goal and _all_run(status):
                 synced.set()
+
+
+def _all_run(status: Status) -> bool:
+    return all(daemon.state == "running" for daemon in status.daemons)
 
 
 def _stop(daemons: list[Daemon]) -> None:

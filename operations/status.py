@@ -19,6 +19,7 @@ from msgspec import Struct, structs
 
 from operations.cutover.lag import look_back
 from operations.cutover.summary import SwitchStatus, describe
+from operations.cutover.way_back import WayBack, way_back
 from operations.phase import (
     DaemonState,
     DaemonStatus,
@@ -86,7 +87,8 @@ class Watch:
         log, trouble = self._look_at_log()
         switch = self._look_at_switch()
         if switch.primary == "postgres":
-            source.seq, lag_seconds = self._look_back(source, ledger), None
+            source.seq, lag_seconds = self._look_back(source, ledger)
+            switch.way_back, switch.way_back_until = self._way_back(lag_seconds)
         status = Status(
             stream=self._settings.stream,
             source=source,
@@ -190,15 +192,19 @@ class Watch:
                 found.refused, found.refused_last = refused.count, f"table {refused.table} ({who})"
         return found
 
-    def _look_back(self, source: SourceStatus, ledger: LedgerStatus) -> int:
-        """With PostgreSQL as primary: puts the file's place into ``ledger``, and returns the last change written."""
+    def _look_back(self, source: SourceStatus, ledger: LedgerStatus) -> tuple[int, float | None]:
+        """With PostgreSQL as primary: puts the file's place into ``ledger``; the last change written, and the lag."""
         try:
-            written, applied = look_back(self._settings)
+            back = look_back(self._settings)
         except SwitchbackError as error:
             source.error = source.error or str(error)
-            return ledger.seq
-        ledger.seq = applied
-        return written
+            return ledger.seq, None
+        ledger.seq = back.applied
+        return back.written, max(0.0, time.time() - back.oldest_ms / 1000) if back.oldest_ms else 0.0
+
+    def _way_back(self, lag_seconds: float | None) -> WayBack:
+        kept = self._settings.log.startswith("embedded:")
+        return way_back(lag_seconds, None if kept else self._settings.retention_days, time.time())
 
 
 def daemon_status(settings: Settings, name: str, since: float = 0.0) -> DaemonStatus:

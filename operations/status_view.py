@@ -43,6 +43,7 @@ def _facts(status: Status) -> Table:
     facts.add_column(overflow="fold")
     for name, text in (
         ("primary", _primary(status)),
+        *([("way back", status.switch.way_back)] if status.switch.way_back else []),
         ("lag", _lag(status)),
         ("source", _source(status)),
         ("log", _log(status)),

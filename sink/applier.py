@@ -170,11 +170,18 @@ class Applier:
         end, batch = self._batch_end, self._batch
         if end is None:
             return
-        self._begin()
-        self._replica.write_batch(batch)
-        self._changes, self._time_ms = len(batch), batch.time_ms
+        self._began = time.monotonic()
+        few = self._replica.write_few(batch, end.header, end.position, batch.time_ms)
+        if not few:
+            self._begin()
+            self._replica.write_batch(batch)
+        self._rows, self._changes, self._time_ms = 0, len(batch), batch.time_ms
         self._batch, self._batch_end, self._bytes = self._new_batch(), None, 0
-        self._commit(end)
+        if few:
+            reached("applied")
+            self._finish(end)
+        else:
+            self._commit(end)
 
     def _take_other(self, frame: Frame) -> None:
         header = frame.header
@@ -224,6 +231,9 @@ class Applier:
     def _commit(self, frame: Frame) -> None:
         reached("applied")
         self._replica.advance(frame.header, frame.position, self._time_ms)
+        self._finish(frame)
+
+    def _finish(self, frame: Frame) -> None:
         reached("ledger-written")
         self._replica.commit()
         reached("committed")

@@ -35,6 +35,9 @@ class Replica(Protocol):
     def apply_schema(self, schema: Schema) -> None:
         """Make the tables, or see that those there will do."""
 
+    def write_few(self, batch: Batch, header: Header, position: Position, time_ms: int) -> bool:
+        """``begin``, ``write_batch`` and ``advance`` at once, where that is quicker; False if nothing was begun."""
+
     def write_batch(self, batch: Batch) -> None:
         """Write the outcome of some changes."""
 

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["fix_postgres", "fix_kafka", "fix_proxy", "fix_sqlite", "fix_migration"]
+pytest_plugins = ["fix_postgres", "fix_kafka", "fix_proxy", "fix_sqlite", "fix_migration", "fix_world"]

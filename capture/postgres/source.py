@@ -20,6 +20,7 @@ from shared.groups import Change
 from shared.postgres.connection import connect, translated
 from shared.postgres.ledger import read_source_schema
 from shared.postgres.reverse import installed_numbers
+from shared.postgres.shape import check_shape, kept_shape, read_shape
 from shared.postgres.side import read_side
 from shared.tables import Schema
 
@@ -42,10 +43,13 @@ class PostgresSource:
             if side is None or schema is None:
                 raise SourceRestored("PostgreSQL knows nothing of being the primary", remedy=_RESTORED)
             self._tables = self._known_tables(schema)
+            self._shape = kept_shape(self._db, stream)
+            self._check_shape()
         self.schema = schema
         self.incarnation = side.incarnation
         self.progress = decode_progress(side.checkpoint).opened_at(side.opened)
         self.holder = 0  # the process that holds the writers, 0 while nobody does
+        self._checked = 0  # the holder under which the tables' shape was looked at
         self._lease = 0
         self._at = self.progress
         self._upto = 0  # the xid below which high() looked
@@ -60,6 +64,11 @@ class PostgresSource:
             for number, (name, columns) in installed_numbers(self._db, self._stream).items()
             if name in tables and tables[name].names == columns
         }
+
+    def _check_shape(self) -> None:
+        names = {images.name for images in self._tables.values()}
+        with self._translated():
+            check_shape(self._shape, read_shape(self._db), names)
 
     def take_lease(self) -> int:
         """Raise the lease in the database."""
@@ -78,8 +87,10 @@ class PostgresSource:
 
     def high(self) -> int:
         """The number of the last change that is decided, in the spine's numbering."""
-        waiting = self._look()
-        return self._at.seq + waiting
+        if self.holder != self._checked:
+            self._check_shape()  # the last time before the next epoch: nobody can change a table from here on
+            self._checked = self.holder
+        return self._at.seq + self._look()
 
     @property
     def _from(self) -> int:
@@ -173,6 +184,7 @@ class PostgresSource:
 
     def depth(self) -> tuple[int, int]:
         """How many changes the change log holds, and the number of the last one that is decided."""
+        self._check_shape()
         with self._translated():
             row = self._db.execute(queries.DEPTH, (list(self._tables),)).fetchone()
         return (int(row[0]) if row else 0), self.high()

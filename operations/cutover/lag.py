@@ -17,7 +17,7 @@ from shared.sqlite.connection import reading
 from shared.sqlite.connection import translated as sqlite_errors
 from shared.sqlite.replica_state import read_ledger as read_file_ledger
 
-_SPAN_SECONDS = 1.0
+_SPAN_SECONDS = 0.4
 _WAITING = """
 SELECT (SELECT count(*) FROM switchback.changes AS c JOIN switchback.captured AS t USING (number)
          WHERE t.stream = %(stream)s
@@ -26,6 +26,21 @@ SELECT (SELECT count(*) FROM switchback.changes AS c JOIN switchback.captured AS
   FROM switchback.side AS s WHERE s.stream = %(stream)s
 """
 """Changes behind the last checkpoint, and the number of the last one before it."""
+
+
+_OLDEST = """
+SELECT c.ms FROM switchback.changes AS c JOIN switchback.captured AS t USING (number)
+ WHERE t.stream = %s ORDER BY c.xid DESC, c.seq DESC OFFSET %s LIMIT 1
+"""
+"""The change behind which so many follow: what is applied is forgotten later, and always the oldest first."""
+
+
+class Back(NamedTuple):
+    """The last change written and the last one applied; when the oldest between them was committed, Unix ms."""
+
+    written: int
+    applied: int
+    oldest_ms: int | None = None
 
 
 class Lag(NamedTuple):
@@ -44,12 +59,12 @@ class Lag(NamedTuple):
 
 
 def measure_lag(settings: Settings, state: State) -> Lag:
-    """Look twice, a second apart."""
+    """Look twice, a moment apart."""
     look = _forward if state.primary == "sqlite" else look_back
-    written, applied = look(settings)
+    written, applied, _ = look(settings)
     began = time.monotonic()
     time.sleep(_SPAN_SECONDS)
-    written_now, applied_now = look(settings)
+    written_now, applied_now, _ = look(settings)
     span = time.monotonic() - began
     rate, applied_rate = (written_now - written) / span, (applied_now - applied) / span
     changes = max(0, written_now - applied_now)
@@ -57,7 +72,7 @@ def measure_lag(settings: Settings, state: State) -> Lag:
     return Lag(changes, waited, rate, applied_rate)
 
 
-def _forward(settings: Settings) -> tuple[int, int]:
+def _forward(settings: Settings) -> Back:
     """The last change written in SQLite and the last one applied in PostgreSQL; the latter first."""
     with closing(connect(settings.target.get_secret_value(), application_name="switchback-cutover")) as db:
         with translated(where="the ledger"):
@@ -66,10 +81,10 @@ def _forward(settings: Settings) -> tuple[int, int]:
             raise Stop("the copy is not finished", remedy="Wait until `switchback status` says that it is in step")
     path = settings.source
     with closing(connect_sqlite(path, readonly=True)) as file, sqlite_errors(path), reading(file):
-        return high(file), ledger.seq
+        return Back(high(file), ledger.seq)
 
 
-def look_back(settings: Settings) -> tuple[int, int]:
+def look_back(settings: Settings) -> Back:
     """The same with the sides changed; what PostgreSQL has published since its last checkpoint counts as written."""
     path = settings.source
     with closing(connect_sqlite(path, readonly=True)) as file, sqlite_errors(path), reading(file):
@@ -77,6 +92,9 @@ def look_back(settings: Settings) -> tuple[int, int]:
     dsn = settings.target.get_secret_value()
     with closing(connect(dsn, application_name="switchback-cutover")) as db, translated(where="the change log"):
         row = db.execute(_WAITING, {"stream": settings.stream}).fetchone()
-    if ledger is None or row is None:
-        raise Stop("the databases do not say that they are replica and primary", remedy="See `switchback status`")
-    return int(row[0]) + int(row[1]), ledger.seq
+        if ledger is None or row is None:
+            raise Stop("the databases do not say that they are replica and primary", remedy="See `switchback status`")
+        written = int(row[0]) + int(row[1])
+        behind = written - ledger.seq
+        oldest = db.execute(_OLDEST, (settings.stream, behind - 1)).fetchone() if behind > 0 else None
+    return Back(written, ledger.seq, oldest[0] if oldest else None)

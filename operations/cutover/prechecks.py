@@ -20,10 +20,13 @@ from operations.status import daemon_status
 from operations.verification.record import read_record
 from operations.wording import count, duration, size
 from shared.control.fold import State
+from shared.errors import SchemaChanged
 from shared.findings import Finding
 from shared.log.contract import LogBackend
 from shared.postgres.connection import connect, translated
 from shared.postgres.horizon import horizon_holder
+from shared.postgres.ledger import read_source_schema
+from shared.postgres.shape import check_shape, kept_shape, read_shape
 from shared.reports import read_report
 from shared.settings import Settings
 from shared.sqlite.catalog import fingerprint
@@ -174,7 +177,9 @@ class Prechecks:
             yield "triggers can be made in PostgreSQL, and SQLite's file can be written"
 
     def schema(self) -> Found:
-        """SQLite's tables are those that were copied."""
+        """Both sides' tables are those that were copied."""
+        if self._state.primary == "postgres":
+            yield from self._postgres_schema()
         path = self._settings.source
         with closing(connect_sqlite(path, readonly=True)) as db, sqlite_errors(path), reading(db):
             known, now = read_state(db).get("fingerprint", ""), fingerprint(db)
@@ -183,6 +188,18 @@ class Prechecks:
             yield Finding("refuse", "schema", what, str(path), "Take the migration of the tables back, or copy again")
         else:
             yield "SQLite's tables are as they were copied"
+
+    def _postgres_schema(self) -> Found:
+        with closing(self._postgres()) as db, translated(where="PostgreSQL's tables"):
+            kept, now = kept_shape(db, self._settings.stream), read_shape(db)
+            schema = read_source_schema(db, self._settings.stream)
+        try:
+            check_shape(kept, now, [table.name for table in schema.tables] if schema else [])
+        except SchemaChanged as error:
+            yield Finding("refuse", "schema", error.what, error.where, error.remedy)
+        if kept and (new := sorted(now.keys() - kept.keys())):
+            what = f"tables that SQLite does not have came to PostgreSQL: {', '.join(new)}"
+            yield Finding("warn", "new-tables", what, remedy="What is in them stays behind")
 
     def retention(self) -> Found:
         """How long the log would wait for a daemon that is down."""

@@ -26,6 +26,8 @@ class SwitchStatus(Struct):
     completed: bool = False
     refused: int = 0  # statements that met PostgreSQL's fence
     refused_last: str = ""
+    way_back: str = ""  # with PostgreSQL as primary: until when one can go back without loss
+    way_back_until: float | None = None  # Unix time; None where no end is in sight
 
 
 def describe(state: State, now_ms: int) -> SwitchStatus:

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from shared.postgres.reverse import current_schema, install, is_installed
 from shared.postgres.sequences import raise_sequences
+from shared.postgres.shape import keep_shape
 from shared.postgres.side import set_role
 from shared.postgres.triggers import switch_sql
 from shared.tables import Schema
@@ -61,6 +62,7 @@ def open_side(  # noqa: PLR0913  (what an attempt brings)
     raise_sequences(db, schema, sequences)
     switch(db, (table.name for table in schema.tables), primary=True)
     db.execute(_OPENED.encode(), {"stream": stream})
+    keep_shape(db, stream)
     set_role(db, stream, role="primary", epoch=epoch, attempt=attempt)
 
 

@@ -83,8 +83,8 @@ def take_token(db: psycopg.Connection[Any], stream: str) -> int:
 
 def advance(  # noqa: PLR0913  (what a group leaves behind)
     db: psycopg.Connection[Any], token: int, header: Header, position: Position, time_ms: int, *, copied: bool
-) -> None:
-    """Record a group in the transaction that applied it; LeaseLost where another sink has taken over."""
+) -> psycopg.Cursor[Any]:
+    """Record a group in the transaction that applied it; ``check_advanced`` says whether that went well."""
     values = {
         "stream": header.stream,
         "token": token,
@@ -97,7 +97,12 @@ def advance(  # noqa: PLR0913  (what a group leaves behind)
         "time": time_ms,
         "copied": copied,
     }
-    if db.execute(_ADVANCE, values).rowcount != 1:
+    return db.execute(_ADVANCE, values)
+
+
+def check_advanced(done: psycopg.Cursor[Any], header: Header, position: Position) -> None:
+    """LeaseLost where another sink has taken over: then nothing of the transaction may be committed."""
+    if done.rowcount != 1:
         what = "another sink has taken over this stream"
         raise LeaseLost(what, where=f"stream {header.stream}, {position}", remedy="Run one sink a stream")
 

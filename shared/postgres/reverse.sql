@@ -1,7 +1,8 @@
 -- What PostgreSQL needs to be a primary: who it is, the change log, the fence.
 
 -- One row a stream: its role, changed only in the transactions that put the fence up or take it down.
--- lease is that of the capture that may publish; opened_* is the group behind which it became the primary.
+-- lease is that of the capture that may publish; opened_* is the group behind which it became the primary,
+-- shape the application's tables at that moment, as JSON.
 CREATE TABLE IF NOT EXISTS switchback.side (
     stream        text PRIMARY KEY,
     role          text NOT NULL DEFAULT 'replica' CHECK (role IN ('primary', 'replica')),
@@ -12,7 +13,8 @@ CREATE TABLE IF NOT EXISTS switchback.side (
     checkpoint    text NOT NULL DEFAULT '',
     opened_lease  bigint NOT NULL DEFAULT 0,
     opened_number bigint NOT NULL DEFAULT 0,
-    opened_offset bigint NOT NULL DEFAULT -1
+    opened_offset bigint NOT NULL DEFAULT -1,
+    shape         text NOT NULL DEFAULT ''
 );
 
 -- Every change of role, for whoever asks later.

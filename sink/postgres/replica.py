@@ -91,17 +91,22 @@ class PostgresReplica:
 
     def begin(self) -> None:
         """Begin."""
-        with translated(where="begin"):
-            self._db.execute(f"BEGIN; {fence.PASS}".encode())
-            if not self.silenced:
-                self._db.execute("SET CONSTRAINTS ALL DEFERRED")
+        with translated(where="begin"), self._db.pipeline():
+            self._begin()
         self._rows.begin()
+
+    def _begin(self) -> None:
+        self._db.execute("BEGIN")
+        self._db.execute(fence.PASS)
+        if not self.silenced:
+            self._db.execute("SET CONSTRAINTS ALL DEFERRED")
 
     def advance(self, header: Header, position: Position, time_ms: int) -> None:
         """Write the ledger."""
         copied = header.kind == "barrier" and header.meta.get("purpose") == "copied"
         with translated(where=f"the ledger, {position}"):
-            ledger.advance(self._db, self._token, header, position, time_ms, copied=copied)
+            done = ledger.advance(self._db, self._token, header, position, time_ms, copied=copied)
+            ledger.check_advanced(done, header, position)
 
     def commit(self) -> None:
         """Commit; where the answer is lost, the ledger tells."""
@@ -134,6 +139,29 @@ class PostgresReplica:
         self._found += found
         self._schema = schema
         self._plans.clear()
+
+    def write_few(self, batch: Batch, header: Header, position: Position, time_ms: int) -> bool:
+        """A small batch in one pipeline; whatever goes wrong is met again, and named, on the careful way."""
+        try:
+            work = self._rows.few(batch)
+        except Misfit:
+            return False
+        if work is None:
+            return False
+        with translated(where=f"tables {', '.join(batch.tables)}"):
+            try:
+                with self._db.pipeline():
+                    self._begin()
+                    for statement, row in work:
+                        self._db.execute(statement, row)
+                    done = ledger.advance(self._db, self._token, header, position, time_ms, copied=False)
+            except psycopg.Error:
+                if self._db.closed:
+                    raise
+                self._db.execute("ROLLBACK")
+                return False
+            ledger.check_advanced(done, header, position)
+        return True
 
     def write_batch(self, batch: Batch) -> None:
         """Write a batch."""

@@ -27,6 +27,9 @@ from sink.postgres.plan import TablePlan, show_key
 FEW_ROWS = 40
 """Up to so many rows a table, single statements are quicker than a staging table."""
 
+_FEW_STATEMENTS = 200
+"""Up to so many in all, they go to the server in one pipeline with the ledger."""
+
 _VIOLATIONS = (psycopg.errors.UniqueViolation, psycopg.errors.ForeignKeyViolation, psycopg.errors.CheckViolation)
 
 
@@ -50,6 +53,19 @@ class RowWriter:
         """A part of the transaction was rolled back: which staging tables there are, and with what, is unknown."""
         self._staged.clear()
         self._unsure = True
+
+    def few(self, batch: Batch) -> list[tuple[sql.Composed, tuple[Any, ...]]] | None:
+        """The statements of a small batch with their values, deletes first; None where it is not small."""
+        if any(len(outcome.rows) > FEW_ROWS for outcome in batch.tables.values()):
+            return None
+        work: list[tuple[sql.Composed, tuple[Any, ...]]] = []
+        for name, outcome in batch.tables.items():
+            plan = self._plans(name)
+            if deletes := outcome.deletes():
+                work += ((plan.statements.delete, key) for key in plan.keys(deletes))
+            if upserts := outcome.upserts():
+                work += ((plan.statements.upsert, row) for row in plan.rows(upserts))
+        return work if len(work) <= _FEW_STATEMENTS else None
 
     def write_batch(self, batch: Batch) -> None:
         """Write the outcome of a batch; raises Misfit, or Hold naming the change that cannot be written."""

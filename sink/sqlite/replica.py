@@ -90,6 +90,10 @@ class SqliteReplica:
         with translated(self._path, where):
             self._shape.check()
 
+    def write_few(self, _batch: Batch, _header: Header, _position: Position, _time_ms: int) -> bool:
+        """Not here: there is no wire to wait for."""
+        return False
+
     def write_batch(self, batch: Batch) -> None:
         """Write a batch."""
         assert self._rows is not None

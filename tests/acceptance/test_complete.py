@@ -8,7 +8,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from command import Command
+from command import QuickCommand
 from daemons import Migration
 from fix_migration import STOPPED
 
@@ -18,7 +18,7 @@ _TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
 def test_after_the_cutover_complete_removes_what_was_made_and_keeps_the_file_closed(migration: Migration) -> None:
     migration.start()
     migration.wait_in_step()
-    command = Command(migration.source.parent, **migration.settings)
+    command = QuickCommand(migration.source.parent, **migration.settings)
     assert command("complete", "--yes").code == 2
     assert command("cutover", "--unverified").code == 0
     migration.capture.stop()
@@ -58,7 +58,7 @@ def test_unfence_gives_the_file_back_as_it_was(migration: Migration) -> None:
         before = file.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
     migration.start()
     migration.wait_in_step()
-    command = Command(migration.source.parent, **migration.settings)
+    command = QuickCommand(migration.source.parent, **migration.settings)
     assert command("cutover", "--unverified").code == 0
     assert command("complete", "--yes", "--unfence").code == 0
     with closing(sqlite3.connect(migration.source)) as file:

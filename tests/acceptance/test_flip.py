@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from command import Command
+from command import QuickCommand
 from comparing import TABLES, assert_equal
 from daemons import Migration, wait_until
 from fix_migration import Begin
@@ -27,7 +27,7 @@ def moving(request: pytest.FixtureRequest, begin: Begin, postgres_dsn: str) -> I
 
 
 def _switch(migration: Migration, *words: str) -> str:
-    done = Command(migration.source.parent, **migration.settings)(*words, "--unverified")
+    done = QuickCommand(migration.source.parent, **migration.settings)(*words, "--unverified")
     assert done.code == 0, done.out + done.errors + migration.capture.output[-3000:] + migration.sink.output[-3000:]
     return done.out
 

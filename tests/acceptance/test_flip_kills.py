@@ -15,7 +15,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from command import Command
+from command import QuickCommand
 from comparing import TABLES, assert_equal
 from daemons import Daemon, Migration, wait_until
 from fix_migration import Begin
@@ -32,7 +32,7 @@ KILLS = {"embedded": 240, "kafka": 60}
 _TRIES = 20
 _ARMED = 0.7  # how often a program is started with the order to die at a step
 _ANYWHERE = 0.001  # how often one that is not is killed, each fiftieth of a second
-_OVERDUE_SECONDS = 12.0  # one that does not come to its step is killed wherever it is
+_OVERDUE_SECONDS = 6.0  # one that does not come to its step is killed wherever it is
 _GIVES_UP = 0.25
 
 
@@ -123,7 +123,7 @@ class Operator:
 
     def __init__(self, migration: Migration, steps: Steps, choose: random.Random) -> None:
         self._migration, self._steps, self._choose = migration, steps, choose
-        self._command = Command(migration.source.parent, **migration.settings)
+        self._command = QuickCommand(migration.source.parent, **migration.settings)
         self.kills: list[str] = []
         self.attempts = 0
 
@@ -135,7 +135,7 @@ class Operator:
         """One attempt, and the way to a good end, by ``resume`` or ``abort``."""
         verb = "cutover" if self.state().primary == "sqlite" else "rollback"
         at = self._steps.next() if self._choose.random() < _ARMED else ""
-        said = self._command(verb, "--unverified", "--max-pause", "2", kill_at=at)
+        said = self._command(verb, "--unverified", "--max-pause", "1", kill_at=at)
         self.attempts += 1
         if said.code == -9:
             self.kills.append(at)

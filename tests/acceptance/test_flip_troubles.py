@@ -9,110 +9,16 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from command import Command
-from comparing import TABLES, assert_equal
-from daemons import Migration, wait_until
+from daemons import wait_until
 from fix_migration import STOPPED, Begin
-from shared.control.channel import Channel
-from shared.control.fold import State
-from shared.control.records import Held
+from fix_world import MakeWorld, World
 from shared.embedded_postgres import EmbeddedPostgres
-from shared.log.opening import open_log
-from switching import Application, PostgresSide, Prober, SqliteSide
-
-
-class World:
-    """A migration in step with its application and a prober; ``end`` holds everything against each other."""
-
-    def __init__(self, migration: Migration) -> None:
-        self.migration = migration
-        self.command = Command(migration.source.parent, **migration.settings)
-        migration.start()
-        migration.wait_in_step()
-        self.application = Application(migration.source, migration.dsn, rate=40.0)
-        self.prober = Prober(migration.source, migration.dsn)
-        for writer in self.application.writers:
-            writer.start()
-        self.prober.start()
-
-    def state(self) -> State:
-        with closing(open_log(self.migration.settings["log"], self.migration.stream)) as log:
-            return Channel(log.control).open()
-
-    def flip(self, verb: str, *words: str, code: int = 0) -> str:
-        said = self.command(verb, "--unverified", *words)
-        seen = said.out + said.errors
-        daemons = self.migration.capture.output[-1500:] + self.migration.sink.output[-1500:]
-        assert said.code == code, seen + daemons
-        assert "Traceback" not in said.errors
-        return seen
-
-    def start_flip(self, verb: str, *words: str) -> subprocess.Popen[str]:
-        return self.command.start(verb, "--unverified", *words)
-
-    def wait_until_held(self) -> None:
-        def held() -> bool:
-            attempt = self.state().attempt
-            return attempt is not None and attempt.has(Held)
-
-        wait_until("writers are held", held)
-
-    def writes_go_on(self, count: int = 20) -> None:
-        before = len(self.application.acknowledged)
-        wait_until("writes go on", lambda: len(self.application.acknowledged) >= before + count)
-
-    def end(self) -> None:
-        """Each acknowledged write is on the primary, both sides come to be equal, and never were both open."""
-        self.writes_go_on()
-        self.application.end()
-        self.prober.end()
-        primary = self.state().primary
-        side = SqliteSide(self.migration.source) if primary == "sqlite" else PostgresSide(self.migration.dsn)
-        lost = [me for me in self.application.acknowledged if not side.has(*me)]
-        side.close()
-        assert not lost, f"{len(lost)} acknowledged writes are lost: {lost[:5]}"
-        wait_until("both sides are equal", self._equal)
-        assert not self.prober.both
-
-    def _equal(self) -> bool:
-        try:
-            assert_equal(self.migration.source, self.migration.dsn, *TABLES)
-        except AssertionError:
-            return False
-        return True
-
-    def close(self) -> None:
-        self.application.end()
-        if self.prober.is_alive():
-            self.prober.end()
-
-
-Make = Callable[..., World]
-
-
-@pytest.fixture
-def make(begin: Begin) -> Iterator[Make]:
-    made: list[World] = []
-
-    def making(dsn: str, log: str = "") -> World:
-        made.append(World(begin(dsn, log)))
-        return made[-1]
-
-    yield making
-    for world in made:
-        world.close()
-
-
-@pytest.fixture
-def world(postgres_dsn: str, make: Make) -> World:
-    return make(postgres_dsn)
 
 
 def test_a_long_write_transaction_in_sqlite_refuses_it_by_name_and_nobody_waits(world: World) -> None:
@@ -227,9 +133,9 @@ def test_a_daemon_of_the_old_epoch_that_wakes_up_harms_nothing(world: World, nam
 
 @pytest.mark.parametrize("verb", ["cutover", "rollback"])
 def test_postgresql_that_goes_in_the_hold_lets_writers_go_on_or_comes_back_to_finish(
-    own_postgres: EmbeddedPostgres, make: Make, verb: str
+    own_postgres: EmbeddedPostgres, make_world: MakeWorld, verb: str
 ) -> None:
-    world = make(own_postgres.dsn)
+    world = make_world(own_postgres.dsn)
     if verb == "rollback":
         world.flip("cutover")
     process = world.start_flip(verb, "--max-pause", "2")
@@ -254,9 +160,9 @@ def test_ddl_on_the_closed_file_stops_the_sink_with_what_to_do(world: World) -> 
 
 
 def test_postgresql_restored_from_a_backup_is_found_out(
-    own_postgres: EmbeddedPostgres, make: Make, tmp_path: Path
+    own_postgres: EmbeddedPostgres, make_world: MakeWorld, tmp_path: Path
 ) -> None:
-    world = make(own_postgres.dsn)
+    world = make_world(own_postgres.dsn)
     with psycopg.connect(own_postgres.dsn) as db:
         [[folder]] = db.execute("SHOW data_directory").fetchall()
     data = Path(folder)

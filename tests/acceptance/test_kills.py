@@ -18,7 +18,7 @@ from traffic import TOTAL, Traffic, make_database
 
 ROUNDS = int(os.environ.get("SWITCHBACK_KILL_ROUNDS", "7"))
 """Rounds over all steps and both logs; the suite's default comes to more than 200 kills."""
-_GRACE = 4.0
+_GRACE = 2.5
 _LOGS = ["embedded", "kafka"]
 
 

@@ -1,16 +1,16 @@
-"""The two daemons as the user runs them: programs of their own, with settings in the environment."""
+"""The two daemons as the user runs them: processes of their own, with settings in the environment."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from forking import Forked
 from shared.postgres.connection import connect
 from shared.postgres.ledger import Ledger, read_ledger
 from shared.sqlite.connection import connect as connect_sqlite
@@ -32,17 +32,16 @@ class Daemon:
     """One program; it can be killed at a named step, and started again."""
 
     def __init__(self, name: str, settings: dict[str, str], folder: Path) -> None:
-        self._command = [sys.executable, "-m", f"{name}.app"]
+        self._program = f"{name}.app"
         self._settings = {f"SWITCHBACK_{key.upper()}": value for key, value in settings.items()}
         self._log = folder / f"{name}.txt"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     def start(self, kill_at: str = "", **settings: str) -> None:
         more = {f"SWITCHBACK_{key.upper()}": value for key, value in settings.items()}
         outside = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBACK_")}
         environment = {**outside, **self._settings, **more, "SWITCHBACK_KILL_AT": kill_at}
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
+        self._process = Forked(self._program, environment=environment, folder=Path.cwd(), output=self._log)
 
     @property
     def pid(self) -> int:
@@ -139,9 +138,17 @@ class Migration:
         return ledger is not None and ledger.copied and ledger.seq == self.source_seq()
 
     def wait_in_step(self, seconds: float = PATIENCE) -> None:
+        """Until the snapshot is whole, and what was committed by then is applied: an application goes on writing."""
+        goal: list[int] = []
+
         def in_step() -> bool:
             assert self.capture.running, f"capture ended; it said:\n{self.capture.output[-3000:]}"
             assert self.sink.running, f"the sink ended; it said:\n{self.sink.output[-3000:]}"
-            return self.in_step()
+            ledger = self.ledger()
+            if ledger is None or not ledger.copied:
+                return False
+            if not goal:
+                goal.append(self.source_seq())
+            return ledger.seq >= goal[0]
 
         wait_until("the replica is in step", in_step, seconds)

@@ -1,0 +1,136 @@
+"""What may happen while the writers are held: they get through in the end, on one side, and nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from daemons import wait_until
+from fix_kafka import Broker
+from fix_migration import STOPPED
+from fix_world import MakeWorld, World
+
+
+@pytest.mark.parametrize("verb", ["cutover", "rollback"])
+def test_a_broker_that_goes_in_the_hold_delays_the_writers_and_no_more(
+    own_kafka: Broker, postgres_dsn: str, make_world: MakeWorld, verb: str
+) -> None:
+    world = make_world(postgres_dsn, f"kafka://{own_kafka.bootstrap}")
+    if verb == "rollback":
+        world.flip("cutover")
+    process = world.freeze_in_hold(verb, "--max-pause", "3")
+    own_kafka.kill()
+    world.migration.sink.signal(signal.SIGCONT)
+    time.sleep(1.0)
+    own_kafka.start()
+    process.communicate(timeout=90)
+    world.command("resume")
+    wait_until("nothing is under way", lambda: world.state().attempt is None)
+    world.end()
+
+
+def test_a_capture_that_stands_still_ends_the_attempt_in_time_before_any_writer_waits(world: World) -> None:
+    world.migration.capture.signal(signal.SIGSTOP)
+    said = world.flip("cutover", "--max-pause", "1", code=1)
+    assert "Given up" in said or "capture" in said
+    world.writes_go_on()
+    world.migration.capture.signal(signal.SIGCONT)
+    wait_until("nothing is under way", lambda: world.state().attempt is None)
+    world.end()
+
+
+def test_a_lock_that_keeps_postgresql_from_being_prepared_ends_the_attempt_and_writers_go_on(world: World) -> None:
+    with psycopg.connect(world.migration.dsn) as other:
+        other.execute("SELECT 1 FROM switchback.side FOR UPDATE")
+        said = world.flip("cutover", "--max-pause", "4", code=1)
+        assert "opening PostgreSQL" in said or "prepared" in said
+        world.writes_go_on()
+    wait_until("nothing is under way", lambda: world.state().attempt is None)
+    wait_until("the sink works again", lambda: _flips(world, "cutover"))
+    world.end()
+
+
+def test_ddl_that_comes_in_the_hold_of_postgresql_ends_the_attempt_and_nothing_slips_between(world: World) -> None:
+    """It waits for the lock that holds the writers, and in its queue the last comparison waits for it."""
+    world.flip("cutover")
+    world.writes_go_on()
+
+    def alter() -> None:
+        with psycopg.connect(world.migration.dsn, autocommit=True) as db:
+            db.execute("ALTER TABLE bulk ADD COLUMN extra text")
+
+    said = _in_a_hold(world, "rollback", alter, 1)
+    assert "Given up" in said
+    world.migration.capture.assert_ended(STOPPED, "table bulk", "extra text came")
+    assert "extra text came" in world.flip("rollback", code=1)
+    world.writes_go_on()
+    with psycopg.connect(world.migration.dsn, autocommit=True) as db:
+        db.execute("ALTER TABLE bulk DROP COLUMN extra")
+    world.migration.capture.start()
+    wait_until("the way back is open again", lambda: _flips(world, "rollback"))
+    world.end()
+
+
+def test_a_table_that_is_dropped_on_the_primary_postgresql_stops_capture_by_name(world: World) -> None:
+    world.flip("cutover")
+    world.writes_go_on()
+    with psycopg.connect(world.migration.dsn, autocommit=True) as db:
+        db.execute("DROP TABLE part")
+    world.migration.capture.assert_ended(STOPPED, "table part", "gone")
+
+
+def test_ddl_that_comes_in_the_hold_of_sqlite_waits_and_is_met_on_the_closed_file(world: World) -> None:
+    def alter() -> None:
+        with closing(sqlite3.connect(world.migration.source, timeout=30)) as db:
+            db.execute("ALTER TABLE part ADD COLUMN extra TEXT")
+
+    _in_a_hold(world, "cutover", alter, 0)
+    assert world.state().primary == "postgres"
+    world.writes_go_on()
+    world.migration.sink.assert_ended(STOPPED, "copy again")
+    world.writes_go_on()
+
+
+def test_how_far_behind_the_old_primary_is_and_until_when_one_can_go_back_is_said(
+    kafka_bootstrap: str, postgres_dsn: str, make_world: MakeWorld
+) -> None:
+    world = make_world(postgres_dsn, f"kafka://{kafka_bootstrap}")
+    world.flip("cutover")
+    world.migration.sink.stop()
+    world.writes_go_on(60)
+    time.sleep(2.5)
+    status = world.command("status", "--json").json
+    assert status["lag_changes"] > 0
+    assert status["lag_seconds"] > 2.0
+    assert status["switch"]["way_back"].startswith("until ")
+    world.migration.sink.start()
+    world.end()
+    wait_until("it has caught up", lambda: world.command("status", "--json").json["synced"])
+
+
+def _flips(world: World, verb: str) -> bool:
+    return world.command(verb, "--unverified").code == 0
+
+
+def _in_a_hold(world: World, verb: str, act: Callable[[], None], code: int) -> str:
+    """Act between ``held`` and what follows, which waits for the sink until the act has begun to wait."""
+    process = world.freeze_in_hold(verb)
+    try:
+        acting = threading.Thread(target=act)
+        acting.start()
+        time.sleep(0.5)
+        assert acting.is_alive(), "it did not wait for the hold"
+    finally:
+        world.migration.sink.signal(signal.SIGCONT)
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == code, said + errors
+    acting.join(30)
+    assert not acting.is_alive()
+    return said

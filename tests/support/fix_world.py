@@ -1,0 +1,132 @@
+"""A migration with its application and a prober on both sides, and what must hold at its end."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from command import Process, QuickCommand
+from comparing import TABLES, assert_equal
+from daemons import Migration, wait_until
+from fix_migration import Begin
+from shared.control.channel import Channel
+from shared.control.fold import State
+from shared.control.records import Held, Prepared
+from shared.log.opening import open_log
+from switching import Application, PostgresSide, Prober, SqliteSide
+
+
+class World:
+    """A migration in step with its application and a prober; ``end`` holds everything against each other."""
+
+    def __init__(self, migration: Migration) -> None:
+        self.migration = migration
+        self.command = QuickCommand(migration.source.parent, **migration.settings)
+        migration.start()
+        migration.wait_in_step()
+        self.application = Application(migration.source, migration.dsn, rate=40.0)
+        self.prober = Prober(migration.source, migration.dsn)
+        for writer in self.application.writers:
+            writer.start()
+        self.prober.start()
+
+    def state(self) -> State:
+        with closing(open_log(self.migration.settings["log"], self.migration.stream)) as log:
+            return Channel(log.control).open()
+
+    def flip(self, verb: str, *words: str, code: int = 0) -> str:
+        said = self.command(verb, "--unverified", *words)
+        seen = said.out + said.errors
+        daemons = self.migration.capture.output[-1500:] + self.migration.sink.output[-1500:]
+        assert said.code == code, seen + daemons
+        assert "Traceback" not in said.errors
+        return seen
+
+    def start_flip(self, verb: str, *words: str) -> Process:
+        return self.command.begin(verb, "--unverified", *words)
+
+    def wait_until_held(self) -> None:
+        def held() -> bool:
+            attempt = self.state().attempt
+            return attempt is not None and attempt.has(Held)
+
+        wait_until("writers are held", held)
+
+    def freeze_in_hold(self, verb: str, *words: str) -> Process:
+        """Begin a flip, and stop the sink as soon as it is asked for: writers are held, and nothing goes on."""
+        back = {"cutover": "rollback", "rollback": "cutover"}[verb]
+        for _ in range(5):
+            with closing(open_log(self.migration.settings["log"], self.migration.stream)) as log:
+                channel = Channel(log.control)
+                channel.open()
+                process = self.start_flip(verb, *words)
+                assert channel.wait(lambda state: state.attempt is not None, time.monotonic() + 30)
+                self.migration.sink.signal(signal.SIGSTOP)
+                channel.wait(_is_held, time.monotonic() + 2)
+                if _is_held(channel.state):
+                    return process
+            self.migration.sink.signal(signal.SIGCONT)  # too late
+            process.communicate(timeout=60)
+            if self.state().primary == ("postgres" if verb == "cutover" else "sqlite"):
+                self.flip(back)
+        message = "the sink was never stopped in time"
+        raise AssertionError(message)
+
+    def writes_go_on(self, count: int = 20) -> None:
+        before = len(self.application.acknowledged)
+        wait_until("writes go on", lambda: len(self.application.acknowledged) >= before + count)
+
+    def end(self) -> None:
+        """Each acknowledged write is on the primary, both sides come to be equal, and never were both open."""
+        self.writes_go_on()
+        self.application.end()
+        self.prober.end()
+        primary = self.state().primary
+        side = SqliteSide(self.migration.source) if primary == "sqlite" else PostgresSide(self.migration.dsn)
+        lost = [me for me in self.application.acknowledged if not side.has(*me)]
+        side.close()
+        assert not lost, f"{len(lost)} acknowledged writes are lost: {lost[:5]}"
+        wait_until("both sides are equal", self._equal)
+        assert not self.prober.both
+
+    def _equal(self) -> bool:
+        try:
+            assert_equal(self.migration.source, self.migration.dsn, *TABLES)
+        except AssertionError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self.application.end()
+        if self.prober.is_alive():
+            self.prober.end()
+
+
+def _is_held(state: State) -> bool:
+    attempt = state.attempt
+    return attempt is not None and attempt.has(Held) and not attempt.has(Prepared) and not attempt.aborted
+
+
+MakeWorld = Callable[..., World]
+
+
+@pytest.fixture
+def make_world(begin: Begin) -> Iterator[MakeWorld]:
+    made: list[World] = []
+
+    def making(dsn: str, log: str = "") -> World:
+        made.append(World(begin(dsn, log)))
+        return made[-1]
+
+    yield making
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def world(postgres_dsn: str, make_world: MakeWorld) -> World:
+    return make_world(postgres_dsn)
