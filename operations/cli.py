@@ -17,6 +17,7 @@ import typer
 from rich.live import Live
 
 from operations.flags import with_settings
+from operations.grants.command import app as grants
 from operations.screen import complain, out, say, say_json
 from shared import steps
 from shared.errors import BadInput, SwitchbackError
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 log = typer.Typer(help="Look into the event log.", no_args_is_help=True)
 app.add_typer(log, name="log")
+app.add_typer(grants, name="grants")
 
 
 def main() -> NoReturn:

@@ -2,4 +2,13 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["fix_postgres", "fix_kafka", "fix_proxy", "fix_sqlite", "fix_migration", "fix_world"]
+pytest_plugins = [
+    "fix_postgres",
+    "fix_kafka",
+    "fix_proxy",
+    "fix_sqlite",
+    "fix_migration",
+    "fix_world",
+    "fix_roles",
+    "fix_secure",
+]

@@ -42,9 +42,11 @@ _LOCK_SECONDS = 1.0
 _ROOM_BYTES = 100_000_000
 _NOT_OURS = """
 SELECT c.relname FROM pg_class AS c JOIN switchback.captured AS t ON t.table_name = c.relname AND t.stream = %s
- WHERE c.relnamespace = current_schema()::regnamespace AND NOT pg_has_role(c.relowner, 'MEMBER') ORDER BY 1
+  JOIN pg_namespace AS n ON n.nspname = 'switchback'
+ WHERE c.relnamespace = current_schema()::regnamespace AND NOT pg_has_role(n.nspowner, c.relowner, 'MEMBER') ORDER BY 1
 """
-_MAY = "SELECT has_schema_privilege('switchback', 'CREATE'), has_database_privilege(current_database(), 'CREATE')"
+"""The daemons act as the owner of our schema; whoever asks may be somebody with fewer rights."""
+_MAY = "SELECT has_schema_privilege(nspowner, oid, 'CREATE') FROM pg_namespace WHERE nspname = 'switchback'"
 _LEFT_BEHIND = """
 SELECT type, name FROM sqlite_master WHERE name NOT LIKE '\\_switchback\\_%' ESCAPE '\\'
    AND (type IN ('trigger', 'view') OR (type = 'table' AND sql LIKE 'CREATE VIRTUAL%')) ORDER BY 1, 2
@@ -166,10 +168,10 @@ class Prechecks:
             row = db.execute(_MAY).fetchone()
         if foreign:
             what = f"{len(foreign)} tables belong to another role: {', '.join(foreign[:5])}"
-            remedy = "Make the role that Switchback connects as a member of their owner"
+            remedy = "Make the owner of the schema switchback a member of their owner"
             yield Finding("refuse", "not-owner", what, remedy=remedy)
         if row and not row[0]:
-            yield Finding("refuse", "no-create", "the role may not create in the schema switchback")
+            yield Finding("refuse", "no-create", "the schema's owner may not create in it", "schema switchback")
         path = self._settings.source
         if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
             yield Finding("refuse", "read-only", "SQLite's file or its folder cannot be written", str(path))

@@ -20,7 +20,7 @@ from shared.groups import Position
 from shared.postgres.connection import translated
 from shared.postgres.ledger import Ledger
 
-_DDL = files(__package__).joinpath("record.sql").read_text(encoding="utf-8")
+DDL = files(__package__).joinpath("record.sql").read_text(encoding="utf-8")
 _READ = "SELECT unfinished, verified FROM switchback.verification WHERE stream = %s"
 _WRITE = """
 INSERT INTO switchback.verification AS v VALUES (%s, %s, %s)
@@ -103,7 +103,7 @@ def prepare_record(db: psycopg.Connection[Any]) -> None:
     """Make the table where it is missing."""
     with translated(where=_WHERE):
         if not _there(db):
-            db.execute(_DDL.encode())
+            db.execute(DDL.encode())
 
 
 def keep_unfinished(db: psycopg.Connection[Any], stream: str, unfinished: Unfinished | None) -> None:

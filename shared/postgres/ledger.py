@@ -15,7 +15,7 @@ from shared.errors import LeaseLost
 from shared.groups import Header, Position
 from shared.tables import Schema
 
-_DDL = files(__package__).joinpath("ledger.sql").read_text(encoding="utf-8")
+DDL = files(__package__).joinpath("ledger.sql").read_text(encoding="utf-8")
 _COLUMNS = "token, incarnation, lease, number, log_offset, epoch, seq, source_time_ms, copied, applied_at"
 _READ = f"SELECT {_COLUMNS}, clock_timestamp() AS now FROM switchback.ledger WHERE stream = %s"  # noqa: S608
 _TAKE = "UPDATE switchback.ledger SET token = token + 1 WHERE stream = %s RETURNING token"
@@ -55,8 +55,16 @@ def prepare(db: psycopg.Connection[Any], stream: str) -> None:
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(hashtextextended('switchback ddl', 0))")
         if not exists(db):
-            db.execute(_DDL.encode())
+            _make_schema(db)
+            db.execute(DDL.encode())
         db.execute("INSERT INTO switchback.ledger (stream) VALUES (%s) ON CONFLICT DO NOTHING", (stream,))
+
+
+def _make_schema(db: psycopg.Connection[Any]) -> None:
+    """CREATE SCHEMA asks for a right on the database even where the schema is there, made by somebody who had it."""
+    row = db.execute("SELECT to_regnamespace('switchback') IS NULL").fetchone()
+    if row and row[0]:
+        db.execute("CREATE SCHEMA switchback")
 
 
 def exists(db: psycopg.Connection[Any]) -> bool:

@@ -1,5 +1,3 @@
-CREATE SCHEMA IF NOT EXISTS switchback;
-
 -- One row a stream: the last group applied, written in the transaction that applied it.
 -- token is the fence: a sink that comes later raises it, and the one before can commit nothing more.
 CREATE TABLE IF NOT EXISTS switchback.ledger (

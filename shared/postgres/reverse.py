@@ -16,7 +16,7 @@ from shared.postgres.side import read_side
 from shared.postgres.triggers import CAPTURE, FENCE, TRUNCATE, function_names, function_sql, switch_sql, trigger_sql
 from shared.tables import ROWID, Schema, Table
 
-_DDL = files(__package__).joinpath("reverse.sql").read_text(encoding="utf-8")
+DDL = files(__package__).joinpath("reverse.sql").read_text(encoding="utf-8")
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('switchback ddl', 0))"
 _NUMBERS = "SELECT table_name, columns, number, digest FROM switchback.captured WHERE stream = %s"
 _NEW_NUMBER = "INSERT INTO switchback.captured (stream, table_name, columns) VALUES (%s, %s, %s) RETURNING number"
@@ -32,7 +32,7 @@ _FORGET = ("changes WHERE number = ANY (%(numbers)s)", "captured WHERE stream = 
 def install(db: psycopg.Connection[Any], stream: str, schema: Schema) -> None:
     """Make what is missing or outdated, in the caller's transaction; the fence is up unless this is the primary."""
     db.execute(_LOCK)
-    db.execute(_DDL.encode())
+    db.execute(DDL.encode())
     db.execute("INSERT INTO switchback.side (stream) VALUES (%s) ON CONFLICT DO NOTHING", (stream,))
     side = read_side(db, stream)
     primary = side is not None and side.role == "primary"

@@ -12,10 +12,9 @@ from shared.log.contract import Record, StoredRecord
 from shared.log.kafka.clients import PATIENCE_SECONDS, Settings, make_admin
 from shared.log.kafka.errors import translated
 from shared.log.kafka.store import KafkaStore
-from shared.log.kafka.topics import Topic, ensure_topics, history, latest
+from shared.log.kafka.topics import Topic, ensure_topics, topics_of
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
-_FOREVER_MS = -1
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -38,8 +37,8 @@ class KafkaLog:
         if not _NAME.fullmatch(stream):
             raise BadInput(f"no topic can be named after stream {stream!r}", remedy="Use letters, digits, . _ and -")
         settings = {**(client or {}), "bootstrap_servers": bootstrap.split(",")}
-        spine, control, progress = (f"{stream}.{part}" for part in ("spine", "control", "progress"))
-        topics = {spine: history(retention_ms), control: history(_FOREVER_MS), progress: latest()}
+        topics = topics_of(stream, retention_ms)
+        spine, control, progress = topics
         _prepare(settings, f"broker {bootstrap}", topics, replication)
         self.spine = KafkaStore(settings, spine)
         self.control = KafkaStore(settings, control)

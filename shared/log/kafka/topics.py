@@ -44,6 +44,18 @@ def latest() -> Topic:
     return Topic(_exactly("cleanup.policy", "compact"), {**_COMMON, **small})
 
 
+def topics_of(stream: str, retention_ms: int) -> dict[str, Topic]:
+    """The stream's topics by name: spine, control stream and reports."""
+    parts = {"spine": history(retention_ms), "control": history(_FOREVER), "progress": latest()}
+    return {f"{stream}.{part}": topic for part, topic in parts.items()}
+
+
+def made_with(topic: Topic, replicas: int) -> dict[str, str]:
+    """All settings to make the topic with."""
+    wanted = {key: rule.wanted for key, rule in topic.rules.items()}
+    return {**wanted, **topic.settings, "min.insync.replicas": str(max(1, replicas - 1))}
+
+
 def _exactly(name: str, value: str) -> dict[str, Rule]:
     return {name: Rule(value, lambda given: given.split(",") == [value])}
 
@@ -86,8 +98,7 @@ def _partitions(admin: Any, name: str) -> int:  # noqa: ANN401
 
 
 def _make(admin: Any, name: str, topic: Topic, replicas: int) -> None:  # noqa: ANN401
-    settings = {key: rule.wanted for key, rule in topic.rules.items()}
-    settings |= {**topic.settings, "min.insync.replicas": str(max(1, replicas - 1))}
+    settings = made_with(topic, replicas)
     wanted = {name: {"num_partitions": 1, "replication_factor": replicas, "configs": settings}}
     try:
         admin.create_topics(wanted, timeout_ms=_MOST_PATIENT_MS, wait_for_metadata=True)
