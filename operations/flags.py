@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from rich.markup import escape
 
+from shared.secret_files import refuse_password
 from shared.settings import Setting, all_settings, load_settings
 
 WHERE = ("source", "target", "target_password_file", "stream", "log", "state_dir")
@@ -26,7 +27,7 @@ _PANELS = (
     ("Which tables", frozenset({"tables", "exclude", "priorities", "types", "existing"})),
     (
         "Telling the application",
-        frozenset({"hooks", "hook_seconds", "env_file", "app_sqlite_url", "app_postgres_url"}),
+        frozenset({"hooks", "hook_seconds", "env_file", "app_sqlite_url", "app_postgres_url_file"}),
     ),
     ("Messages and metrics", frozenset({"capture_port", "sink_port", "bind", "log_format", "log_level"})),
 )
@@ -38,7 +39,8 @@ def with_settings(*needs: str, every: bool = False) -> Callable[[Callable[..., N
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def run(config: Path | None, **given: Any) -> None:  # noqa: ANN401  (typer hands over what was declared)
-            flags = {setting.name: given.pop(_SETTING + setting.name) for setting in all_settings()}
+            flags = {setting.name: given.pop(_SETTING + setting.name) for setting in _flags()}
+            refuse_password(flags["target"])
             command(load_settings(config, flags, needs=needs), **given)
 
         hints = get_type_hints(command, include_extras=True)
@@ -54,10 +56,14 @@ def with_settings(*needs: str, every: bool = False) -> Callable[[Callable[..., N
     return decorate
 
 
+def _flags() -> list[Setting]:
+    return [setting for setting in all_settings() if not setting.secret]
+
+
 def _parameters(*, every: bool) -> Iterator[inspect.Parameter]:
     config = typer.Option("--config", metavar="FILE", help=escape("settings file [./switchback.toml]"))
     yield _parameter("config", Annotated[Path | None, config])
-    for setting in all_settings():
+    for setting in _flags():
         option = typer.Option(
             setting.flag,
             metavar="VALUE",

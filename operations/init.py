@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, SecretStr
 
 from shared.errors import BadInput
+from shared.secret_files import refuse_password
 from shared.settings import Kafka, Setting, all_settings
 
 _HEAD = """\
@@ -28,6 +29,7 @@ _EXAMPLES = {
     ("env_file",): '".env"',
     ("app_sqlite_url",): '"sqlite:////path/of/app.db"  # made of the source, if not given',
     ("app_postgres_url",): '"postgresql://app@localhost/app"  # the target, if not given',
+    ("app_postgres_url_file",): '"app-postgres-url"  # where it has a password',
     ("kafka", "sasl_password_file"): '"kafka-password"',
     ("kafka", "cafile"): '"ca.pem"',
 }
@@ -37,6 +39,7 @@ _SECRETS_WITH_FILE = {("kafka", "sasl_password")}
 
 def write_settings(path: Path, values: Mapping[str, str]) -> None:
     """Write the file, with ``values`` ("source", "target", ...) filled in; BadInput if it is there already."""
+    refuse_password(values.get("target"))
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(render_settings(values))

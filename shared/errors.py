@@ -2,6 +2,7 @@
 
     SwitchbackError
     ├── BadInput          the operator's words or files are wrong: one line, exit code 2
+    │   └── Refused           a server does not take this password: passes by itself while it is being changed
     ├── Retry             a server is away or busy: try again from the last confirmed position
     ├── Stop              going on would be wrong: end this program and say what to do
     │   ├── LeaseLost         another writer or sink has taken over
@@ -44,6 +45,10 @@ class BadInput(SwitchbackError):
     """A missing file, a wrong DSN, a misspelt setting: the operator must change something."""
 
     exit_code = 2
+
+
+class Refused(BadInput):
+    """The password is not the one that the server knows; a daemon for which it was right once looks at it again."""
 
 
 class Retry(SwitchbackError):

@@ -4,6 +4,9 @@ A setting has one name everywhere: ``chunk_rows`` in the file, ``SWITCHBACK_CHUN
 environment, ``--chunk-rows`` on the command line; ``[kafka] sasl_user`` is ``SWITCHBACK_KAFKA_SASL_USER``
 and ``--kafka-sasl-user``.  A name that does not exist is an error, for a misspelt setting that is
 silently ignored is found out too late.
+
+Secrets have no flag, for command lines can be read by everybody on a machine; each may stand in a file instead, named
+by the same setting with ``_file`` behind it, and is read there anew at each connection (``shared.secret_files``).
 """
 
 from __future__ import annotations
@@ -64,7 +67,9 @@ class Kafka(BaseModel):
     )
     sasl_user: str = Field(default="", description="the broker's user")
     sasl_password: SecretStr = Field(default=SecretStr(""), description="the broker's password; better in a file")
-    sasl_password_file: Path | None = Field(default=None, description="a file with the broker's password")
+    sasl_password_file: Path | None = Field(
+        default=None, description="a file with the broker's password, read at each connection"
+    )
     cafile: Path | None = Field(default=None, description="certificates that the broker's own is checked against (PEM)")
     replication: int = Field(
         default=0, ge=0, description="replicas of topics that are made; 0: 3, or as many as brokers exist"
@@ -86,7 +91,9 @@ class Settings(BaseSettings):
 
     source: Path = Field(default=Path(), description="the SQLite database file")
     target: SecretStr = Field(default=SecretStr(""), description="the PostgreSQL database: postgresql://user@host/name")
-    target_password_file: Path | None = Field(default=None, description="a file with PostgreSQL's password")
+    target_password_file: Path | None = Field(
+        default=None, description="a file with PostgreSQL's password, read at each connection"
+    )
     stream: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$", max_length=200, description="the migration's name")
     log: str = Field(default="", description="the event log: embedded:PATH or kafka://HOST:PORT,...")
     state_dir: Path = Field(default=Path(), description="folder for the embedded log and the programs' notes")
@@ -121,6 +128,7 @@ class Settings(BaseSettings):
     app_postgres_url: SecretStr = Field(
         default=SecretStr(""), description="DATABASE_URL there while PostgreSQL is the primary"
     )
+    app_postgres_url_file: Path | None = Field(default=None, description="a file with that address")
 
     capture_port: Port = Field(
         default=9464, description="port of capture's metrics and /primary; 0: any free one, off: none"

@@ -28,6 +28,7 @@ from shared.presence import Notebook, Presence, check_not_completed
 from shared.primary_page import PrimaryPage
 from shared.redaction import redact
 from shared.retrying import Retrying
+from shared.secret_files import refuse_password
 from shared.serving import start_server
 from shared.settings import Settings, all_settings, load_settings
 
@@ -75,6 +76,7 @@ def _run(
     flags = vars(_parser(name).parse_args(arguments))
     config, supervised = flags.pop("config"), flags.pop("supervised")
     try:
+        refuse_password(flags["target"])
         settings = load_settings(config, flags, needs=needs)
         steps.arm(os.environ.get(steps.VARIABLE))
         configure_logs(settings.log_format, settings.log_level)
@@ -125,7 +127,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file [./switchback.toml]")
     parser.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=product_version())
-    for setting in all_settings():
+    for setting in (setting for setting in all_settings() if not setting.secret):
         parser.add_argument(setting.flag, dest=setting.name, metavar="VALUE", help=setting.help)
     return parser
 

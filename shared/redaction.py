@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _IN_ADDRESS = re.compile(r"(\w[\w+.-]*://[^:@/\s]*):\S*@")
-_IN_QUERY = re.compile(r"(?i)(\b(?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)")
+_IN_QUERY = re.compile(r"(?i)(\w*password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)")
 HIDDEN = "***"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from prometheus_client import Counter, Gauge
 
-from shared.errors import Retry
+from shared.errors import Refused, Retry, SwitchbackError
 from shared.logs import Logger
 
 _FIRST_SECONDS = 0.1
@@ -18,7 +18,8 @@ _LONGEST_SECONDS = 5.0
 class Retrying:
     """Runs work until it ends by itself or ``stop`` is set; waits longer after each Retry in a row.
 
-    The work calls ``well`` whenever something succeeded, which ends the row.
+    The work calls ``well`` whenever something succeeded, which ends the row.  From then on a password that is
+    refused is tried again too, for it is being changed, and the work reads it anew.
     """
 
     def __init__(
@@ -35,26 +36,32 @@ class Retrying:
         self._up = up
         self._note = note
         self._trouble = ""
+        self._worked = False
         self._pause = _FIRST_SECONDS
 
     def run(self, work: Callable[[], None]) -> None:
-        """Run ``work`` from its beginning as often as it raises Retry; other errors pass through."""
+        """Run ``work`` from its beginning as often as it raises Retry (or Refused, as said); others pass through."""
         while not self._stop.is_set():
             try:
                 work()
             except Retry as error:
+                self._wait(error)
+            except Refused as error:
+                if not self._worked:
+                    raise
                 self._wait(error)
             else:
                 return
 
     def well(self) -> None:
         """Something succeeded: cheap enough to be called for each group."""
+        self._worked = True
         if self._trouble:
             self._logger.info("goes on")
             self._change("")
             self._pause = _FIRST_SECONDS
 
-    def _wait(self, error: Retry) -> None:
+    def _wait(self, error: SwitchbackError) -> None:
         self._errors.labels(error.label).inc()
         if str(error) != self._trouble:
             self._logger.warning("waiting to try again", reason=str(error))

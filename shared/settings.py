@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from shared.errors import BadInput
 from shared.options import PREFIX, Kafka, Settings
 from shared.redaction import redact
+from shared.secret_files import DsnWithFile, FileSecret
 
 __all__ = ["Kafka", "Setting", "Settings", "all_settings", "load_settings", "to_environment"]
 
@@ -26,7 +27,7 @@ _TOLD = ("PHASE", "EPOCH", "PRIMARY", "ATTEMPT", "DIRECTION", "REHEARSAL", "REAS
 """What hooks and the application's env file say; it may stand in the environment of whoever is told."""
 _NOT_SETTINGS = frozenset({CONFIG_VARIABLE, f"{PREFIX}KILL_AT", *(PREFIX + name for name in _TOLD)})
 _TESTS = f"{PREFIX}TEST_"  # what the test suite reads
-_PATHS = ("source", "state_dir", "target_password_file", "hooks", "env_file")
+_PATHS = ("source", "state_dir", "target_password_file", "hooks", "env_file", "app_postgres_url_file")
 _KAFKA_PATHS = ("sasl_password_file", "cafile")
 
 
@@ -50,6 +51,11 @@ class Setting(NamedTuple):
     def variable(self) -> str:
         """``SWITCHBACK_CHUNK_ROWS``."""
         return PREFIX + self.name.upper()
+
+    @property
+    def secret(self) -> bool:
+        """Whether it is never a flag: everybody on a machine can read the command lines of all programs."""
+        return self.field.annotation is SecretStr and self.path != ("target",)
 
     @property
     def choices(self) -> list[str]:
@@ -90,7 +96,7 @@ def load_settings(
         needs = ("source", *needs)  # which the stream's name would follow from
     for name in needs:
         _require(settings, name)
-    return _with_passwords(settings)
+    return _with_files(settings)
 
 
 def to_environment(settings: Settings) -> dict[str, str]:
@@ -101,15 +107,20 @@ def to_environment(settings: Settings) -> dict[str, str]:
         for part in setting.path:
             value = getattr(value, part)
         if isinstance(value, SecretStr):
-            value = value.get_secret_value()
+            value = _as_given(value)
         if isinstance(value, list | dict):
             value = json.dumps(value)
         if value is None and not setting.name.endswith("_port"):
             value = ""
         variables[setting.variable] = "off" if value is None else str(value)
-    variables[f"{PREFIX}TARGET_PASSWORD_FILE"] = ""  # the password is in the target by now
-    variables[f"{PREFIX}KAFKA_SASL_PASSWORD_FILE"] = ""
     return variables
+
+
+def _as_given(secret: SecretStr) -> str:
+    """Without what stands in a file: the child reads that itself."""
+    if isinstance(secret, DsnWithFile):
+        return secret.plain
+    return "" if isinstance(secret, FileSecret) else secret.get_secret_value()
 
 
 def _build(given: dict[str, Any], file: dict[str, Any]) -> Settings:
@@ -137,7 +148,8 @@ def _as_bad_input(error: ValidationError) -> BadInput:
     name = ".".join(str(part) for part in path)
     message = first["msg"].removeprefix("Value error, ")
     setting = next((s for s in all_settings() if s.path == path), None)
-    remedy = f"Set {setting.flag}, {setting.variable} or {name} in switchback.toml" if setting else ""
+    flag = f"{setting.flag}, " if setting and not setting.secret else ""
+    remedy = f"Set {flag}{setting.variable} or {name} in switchback.toml" if setting else ""
     return BadInput(f"setting {name}: {message[:1].lower()}{message[1:]}", remedy=remedy)
 
 
@@ -225,29 +237,18 @@ def _suggestion(name: str, known: Mapping[str, object] | set[str]) -> str:
     return f"Did you mean {near[0]}?" if near else "See switchback init for all settings"
 
 
-def _with_passwords(settings: Settings) -> Settings:
+def _with_files(settings: Settings) -> Settings:
+    """The secrets that stand in files, each looked at once now."""
     updates: dict[str, Any] = {}
     if settings.target_password_file and settings.target.get_secret_value():
-        password = _read_secret(settings.target_password_file)
-        updates["target"] = SecretStr(_with_password(settings.target.get_secret_value(), password))
+        updates["target"] = DsnWithFile(settings.target.get_secret_value(), settings.target_password_file)
+    if settings.app_postgres_url_file:
+        updates["app_postgres_url"] = FileSecret(settings.app_postgres_url_file)
     if settings.kafka.sasl_password_file:
-        secret = SecretStr(_read_secret(settings.kafka.sasl_password_file))
-        updates["kafka"] = settings.kafka.model_copy(update={"sasl_password": secret})
+        password = FileSecret(settings.kafka.sasl_password_file)
+        password.get_secret_value()
+        updates["kafka"] = settings.kafka.model_copy(update={"sasl_password": password})
+    for secret in updates.values():
+        if isinstance(secret, SecretStr):
+            secret.get_secret_value()
     return settings.model_copy(update=updates) if updates else settings
-
-
-def _read_secret(path: Path) -> str:
-    try:
-        return path.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise BadInput(f"the password file cannot be read: {reason}", where=str(path)) from error
-
-
-def _with_password(dsn: str, password: str) -> str:
-    import psycopg.conninfo  # noqa: PLC0415  (capture never needs it)
-
-    try:
-        return psycopg.conninfo.make_conninfo(dsn, password=password)
-    except psycopg.Error as error:
-        raise BadInput(f"the target is no DSN: {redact(str(error))}", remedy="postgresql://user@host/name") from None

@@ -7,6 +7,7 @@ meanwhile queue behind it, and none of them may be made a victim.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -36,7 +37,8 @@ _GRACE_MS = 10_000
 class PostgresHold:
     """Implements capture.closing.Primary for a database."""
 
-    def __init__(self, dsn: str, stream: str) -> None:
+    def __init__(self, dsn: Callable[[], str], stream: str) -> None:
+        """``dsn`` is asked at each connection: the password may have been changed since the last one."""
         self._dsn = dsn
         self._stream = stream
         self._db: psycopg.Connection[Any] | None = None
@@ -51,7 +53,7 @@ class PostgresHold:
         return Standing(side.epoch, side.role, side.attempt) if side else Standing(0, "replica", "")
 
     def _connected(self) -> psycopg.Connection[Any]:
-        return connect(self._dsn, application_name=f"switchback-hold {self._stream}")
+        return connect(self._dsn(), application_name=f"switchback-hold {self._stream}")
 
     def hold(self, patience: float) -> str:
         """Lock all tables against writers."""
@@ -152,7 +154,7 @@ class PostgresHold:
             side = read_side(db, self._stream, lock=True)
             if side is None or side.role != "replica" or side.attempt != attempt:
                 return False
-            source = self.source or PostgresSource(self._dsn, self._stream)
+            source = self.source or PostgresSource(self._dsn(), self._stream)
             switch(db, [table.name for table in source.schema.tables], primary=True)
             set_role(db, self._stream, role="primary", epoch=side.epoch - 1, attempt=attempt)
             if source is not self.source:

@@ -27,7 +27,7 @@ class PostgresSide:
     def __init__(self, settings: Settings, stop: threading.Event) -> None:
         self._settings = settings
         self._stop = stop
-        self.hold = PostgresHold(settings.target.get_secret_value(), settings.stream)
+        self.hold = PostgresHold(settings.target.get_secret_value, settings.stream)
 
     def open(self, stack: ExitStack) -> tuple[PostgresSource, Pause]:
         """The database, and what waits between two looks at it."""

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
-from shared.errors import BadInput, Hold, Retry, Stop, SwitchbackError
+from shared.errors import BadInput, Hold, Refused, Retry, Stop, SwitchbackError
 
 _WRONG = ("28", "3D", "3F")  # SQLSTATE classes: authorization, no such database, no such schema
 _PASSING = ("08", "40", "53", "55", "57", "58")  # connection, conflict, resources, lock, shutdown, system
 _REFUSALS = re.compile(
-    r"password authentication failed|authentication failed for|no pg_hba\.conf entry|no encryption|"
+    r"authentication failed for|no pg_hba\.conf entry|no encryption|"
     r'(role|database) ".*" does not exist|permission denied for database|not permitted to log in|'
     r"could not translate host name|Name or service not known|server does not support SSL|certificate|"
     r"connection is bad: invalid "
@@ -35,6 +35,9 @@ def translate_connecting(error: psycopg.OperationalError, where: str) -> Switchb
     text, reason = str(error), _reason(str(error))
     if "no password supplied" in text:
         return BadInput("PostgreSQL asks for a password", where=where, remedy="Set target_password_file or PGPASSWORD")
+    if "password authentication failed" in text:
+        remedy = "Correct the password; where it stands in a file, a daemon that runs reads it anew"
+        return Refused(f"PostgreSQL refuses the connection: {reason}", where=where, remedy=remedy)
     if (error.sqlstate or "")[:2] in _WRONG or _REFUSALS.search(text):
         remedy = "Correct the target or its password"
         return BadInput(f"PostgreSQL refuses the connection: {reason}", where=where, remedy=remedy)

@@ -48,7 +48,7 @@ class Captured:
             self.source.save(self.progress)
             self.source.close()
         self.source = PostgresSource(self.dsn, STREAM)
-        self.hold = PostgresHold(self.dsn, STREAM)
+        self.hold = PostgresHold(lambda: self.dsn, STREAM)
         self.hold.source = self.source
         self.hold.lease = self.source.take_lease()
         self.source.go_on(self.source.progress)

@@ -17,6 +17,7 @@ from shared.redaction import redact
         "host=h password = 's3cret \\' more' dbname=x",
         "postgresql://host/db?user=joe&password=s3cret&x=1",
         "sslpassword=s3cret",
+        "SWITCHBACK_KAFKA_SASL_PASSWORD=s3cret",
         "kafka://joe:s3cret@broker:9092",
     ],
 )

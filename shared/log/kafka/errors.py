@@ -7,12 +7,11 @@ from contextlib import contextmanager
 
 from kafka import errors
 
-from shared.errors import BadInput, Retry, SpineBroken, Stop, SwitchbackError
+from shared.errors import BadInput, Refused, Retry, SpineBroken, Stop, SwitchbackError
 
 BROKEN = (errors.OffsetOutOfRangeError, errors.LogTruncationError, errors.NoOffsetForPartitionError)
 _REFUSED = (
     errors.AuthorizationError,
-    errors.SaslAuthenticationFailedError,
     errors.UnsupportedSaslMechanismError,
     errors.IllegalSaslStateError,
     errors.SecurityDisabledError,
@@ -44,6 +43,9 @@ def _ours(error: Exception, where: str) -> SwitchbackError:
     text = str(error) or type(error).__name__
     if isinstance(error, BROKEN):
         return SpineBroken(f"the log no longer holds what follows: {text}", where=where)
+    if isinstance(error, errors.SaslAuthenticationFailedError):
+        remedy = "Correct sasl_user or its password; where that stands in a file, a daemon that runs reads it anew"
+        return Refused(f"the broker refuses: {text}", where=where, remedy=remedy)
     if isinstance(error, _REFUSED):
         remedy = "Check the [kafka] settings, and what the broker allows this user"
         return BadInput(f"the broker refuses: {text}", where=where, remedy=remedy)
