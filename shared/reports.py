@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.log.contract import LogBackend
+from shared.versions import check_version
 
 
 class Report(Struct, frozen=True):
@@ -21,6 +22,7 @@ class Report(Struct, frozen=True):
     seq: int = 0
     copied: bool = False
     trouble: str = ""
+    version: int = 1
 
 
 def send_report(log: LogBackend, replica: str, report: Report) -> None:
@@ -29,9 +31,11 @@ def send_report(log: LogBackend, replica: str, report: Report) -> None:
 
 
 def read_report(log: LogBackend, replica: str) -> Report:
-    """The replica's latest, an empty one where there is none."""
+    """The replica's latest, an empty one where there is none; Stop where a newer version wrote it."""
     body = log.reports().get(replica)
-    return msgspec.json.decode(body, type=Report) if body else Report()
+    report = msgspec.json.decode(body, type=Report) if body else Report()
+    check_version(f"the report of {replica} is", report.version, Report().version)
+    return report
 
 
 VERIFICATION = "verification"

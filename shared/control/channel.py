@@ -10,8 +10,10 @@ from shared.control.records import Record, decode_record, encode_record
 from shared.errors import Retry
 from shared.log.contract import Record as LogRecord
 from shared.log.contract import RecordStore, StoredRecord
+from shared.versions import as_number, check_version
 
 _MARK = "switchback-control"  # a header: other people's records in the topic are passed over
+_FORMAT = 1  # an empty mark says 1
 _READ_BACK_SECONDS = 15.0
 _FETCH_SECONDS = 0.05  # how soon a wait looks at its clock, and at a signal to stop
 
@@ -70,8 +72,10 @@ class Channel:
 
     def _take(self, stored: StoredRecord) -> str:
         self._offset = stored.offset + 1
-        if (_MARK, b"") not in stored.headers:
+        version = dict(stored.headers).get(_MARK)
+        if version is None:
             return "somebody else's record"
+        check_version("the control stream has a record", as_number(version), _FORMAT, f"offset {stored.offset}")
         self.state, void = judge(self.state, decode_record(stored.value))
         return void
 

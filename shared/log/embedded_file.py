@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from shared.errors import BadInput, Retry, Stop, SwitchbackError
+from shared.versions import check_version
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spine (id INTEGER PRIMARY KEY AUTOINCREMENT, headers BLOB NOT NULL, value BLOB NOT NULL);
@@ -15,6 +16,7 @@ CREATE TABLE IF NOT EXISTS control (id INTEGER PRIMARY KEY AUTOINCREMENT, header
 CREATE TABLE IF NOT EXISTS report (replica TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
 _APPLICATION_ID = 0x53574C47  # "SWLG": this file is a log of ours
+_FORMAT = 1
 _BUSY_SECONDS = 10.0
 _INCREMENTAL = 2
 
@@ -36,6 +38,8 @@ def prepare(path: Path) -> None:
         mark = db.execute("PRAGMA application_id").fetchone()[0]
         if mark != _APPLICATION_ID:
             _create(db, path)
+        version = db.execute("PRAGMA user_version").fetchone()[0]  # 0: before it was written
+        check_version("the log's file is", version, _FORMAT, str(path))
         db.execute("BEGIN IMMEDIATE")
         db.execute("ROLLBACK")
 
@@ -49,6 +53,7 @@ def _create(db: sqlite3.Connection, path: Path) -> None:
     for statement in _SCHEMA.strip().splitlines():
         db.execute(statement)
     db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version={_FORMAT}")
     db.execute("COMMIT")
 
 

@@ -8,14 +8,24 @@ from typing import get_args
 import msgspec
 
 from shared.groups import Header, Kind
+from shared.versions import as_number
 from shared.wire import CONTENT_TYPE
 
 VERSION = b"1"
 _KINDS = frozenset(get_args(Kind))
 
 
+class Newer(Exception):
+    """A newer version of this product wrote the record, for ``stream``."""
+
+    def __init__(self, version: int, stream: str) -> None:
+        super().__init__(f"record version {version} is not known")
+        self.version = version
+        self.stream = stream
+
+
 class Unreadable(ValueError):
-    """The record was not written by this product, or by a newer version of it."""
+    """The record was not written by this product."""
 
 
 def to_headers(header: Header) -> list[tuple[str, bytes]]:
@@ -40,12 +50,14 @@ def to_headers(header: Header) -> list[tuple[str, bytes]]:
 
 
 def from_headers(pairs: Sequence[tuple[str, bytes | None]]) -> Header:
-    """The header of a record; raises Unreadable, with the reason, where there is none."""
+    """The header of a record; raises Unreadable, with the reason, where there is none, and Newer."""
     given = {name: value for name, value in pairs if value is not None}
     version = given.get("v")
     if version is None:
         message = "not a record of Switchback"
         raise Unreadable(message)
+    if as_number(version) > int(VERSION):
+        raise Newer(as_number(version), (given.get("stream") or b"").decode(errors="replace"))
     if version != VERSION:
         message = f"record version {version.decode(errors='replace')[:20]!r} is not known"
         raise Unreadable(message)

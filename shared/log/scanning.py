@@ -10,7 +10,8 @@ from shared.errors import Retry, SpineBroken
 from shared.groups import Header, Position
 from shared.log.acceptance import Accepted, Judgement, judge
 from shared.log.contract import RecordStore, StoredRecord
-from shared.log.headers import Unreadable, from_headers
+from shared.log.headers import VERSION, Newer, Unreadable, from_headers
+from shared.versions import check_version
 
 _REMEDY = "The log was truncated or recreated: start a new stream, or empty the target and copy again"
 _PATIENCE_SECONDS = 30.0
@@ -27,10 +28,20 @@ class Judged(NamedTuple):
 def judge_record(record: StoredRecord, state: Accepted, stream: str) -> Judged:
     """Judge one record after the state that the records before it left."""
     try:
-        header = from_headers(record.headers)
+        header = _header(record, stream)
     except Unreadable as error:
         return Judged(record, None, Judgement(state, str(error)))
     return Judged(record, header, judge(state, header, stream))
+
+
+def _header(record: StoredRecord, stream: str) -> Header:
+    """Stop for a newer version's record of this stream: what it means is not for this program to judge."""
+    try:
+        return from_headers(record.headers)
+    except Newer as error:
+        if error.stream == stream:
+            check_version("the log has a record", error.version, int(VERSION), f"offset {record.offset}")
+        raise Unreadable(str(error)) from error
 
 
 def records_until(store: RecordStore, stream: str, offset: int, until: int) -> Iterator[StoredRecord]:
@@ -90,7 +101,7 @@ def _writer_at(store: RecordStore, stream: str, after: Position, where: str) -> 
     if not records:
         raise Retry("the log does not give the last group that was applied", where=where)
     try:
-        header = from_headers(records[0].headers)
+        header = _header(records[0], stream)
     except Unreadable as error:
         raise SpineBroken(f"another record stands there: {error}", where=where, remedy=_REMEDY) from error
     found = (records[0].offset, header.stream, header.lease, header.number, header.last, header.kind == "claim")

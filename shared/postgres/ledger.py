@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 from shared import wire
 from shared.errors import LeaseLost
 from shared.groups import Header, Position
+from shared.postgres.version import FORMAT, note_version, read_version
 from shared.tables import Schema
 
 DDL = files(__package__).joinpath("ledger.sql").read_text(encoding="utf-8")
@@ -51,12 +52,17 @@ class Ledger:
 
 
 def prepare(db: psycopg.Connection[Any], stream: str) -> None:
-    """Make the ledger's tables and the stream's row where they are missing."""
+    """Make the ledger's tables and the stream's row where they are missing, bring those of an older version up to ours.
+
+    Stop where they are of a newer one.
+    """
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(hashtextextended('switchback ddl', 0))")
-        if not exists(db):
-            _make_schema(db)
-            db.execute(DDL.encode())
+        if (found := read_version(db)) < FORMAT:
+            if not found:
+                _make_schema(db)
+            db.execute(DDL.encode())  # makes what is missing, leaves what is there
+            note_version(db)
         db.execute("INSERT INTO switchback.ledger (stream) VALUES (%s) ON CONFLICT DO NOTHING", (stream,))
 
 
@@ -68,9 +74,8 @@ def _make_schema(db: psycopg.Connection[Any]) -> None:
 
 
 def exists(db: psycopg.Connection[Any]) -> bool:
-    """Whether this database has a ledger at all."""
-    row = db.execute("SELECT to_regclass('switchback.copied') IS NOT NULL").fetchone()
-    return bool(row and row[0])
+    """Whether this database has a ledger at all; Stop where a newer version made it."""
+    return read_version(db) > 0
 
 
 def read_ledger(db: psycopg.Connection[Any], stream: str) -> Ledger | None:

@@ -1,3 +1,7 @@
+-- The version of all that stands in this schema; a program that knows only older ones leaves it alone.
+CREATE TABLE IF NOT EXISTS switchback.format (version integer NOT NULL);
+INSERT INTO switchback.format SELECT 2 WHERE NOT EXISTS (SELECT FROM switchback.format);
+
 -- One row a stream: the last group applied, written in the transaction that applied it.
 -- token is the fence: a sink that comes later raises it, and the one before can commit nothing more.
 CREATE TABLE IF NOT EXISTS switchback.ledger (

@@ -24,11 +24,9 @@ from shared.sqlite.catalog import COLUMNS_AT_MOST, read_schema
 from shared.sqlite.connection import quote, writing
 from shared.sqlite.description import OWN, removes_more
 from shared.sqlite.fence import PREFIX as FENCE
-from shared.sqlite.state import read_state, write_state
+from shared.sqlite.state import FORMAT, read_state, write_state
 from shared.sqlite.triggers import trigger_sql
 from shared.tables import Schema, Table
-
-FORMAT = "1"
 
 _TABLES = {
     "_switchback_log": '(seq INTEGER PRIMARY KEY, "tbl", "op", "ms"{image})',

@@ -9,6 +9,9 @@ run in the caller's transaction.
 from __future__ import annotations
 
 from shared.sqlite.database import Database
+from shared.versions import as_number, check_version
+
+FORMAT = "1"
 
 _EXISTS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_switchback_state'"
 _READ = "SELECT key, value FROM _switchback_state"
@@ -17,10 +20,12 @@ _WRITE = "REPLACE INTO _switchback_state (key, value) VALUES (?, ?)"
 
 
 def read_state(db: Database) -> dict[str, str]:
-    """All notes; empty where capture is not installed."""
+    """All notes; empty where capture is not installed, Stop where a newer version wrote them."""
     if db.execute(_EXISTS).fetchone() is None:
         return {}
-    return dict(db.execute(_READ).fetchall())
+    state: dict[str, str] = dict(db.execute(_READ).fetchall())
+    check_version("the source has notes", as_number(state.get("format", "")), int(FORMAT), "table _switchback_state")
+    return state
 
 
 def read_note(db: Database, key: str) -> str | None:
