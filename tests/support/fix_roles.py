@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +38,15 @@ class Roles:
 @pytest.fixture
 def roles(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Roles]:
     """All roles of a stream, and an application's; nobody may do anything by default."""
+    with new_roles(postgres_server.dsn, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def new_roles(superuser: str, tmp_path: Path) -> Iterator[Roles]:
+    """The same in a new database of that server; roles and database go at the end."""
     prefix = f"sb{uuid.uuid4().hex[:8]}"
-    with new_database(postgres_server.dsn) as dsn:
+    with new_database(superuser) as dsn:
         made = Roles(dsn, prefix, secrets.token_hex(8))
         with psycopg.connect(dsn, autocommit=True) as db:
             db.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(db.info.dbname)))
@@ -50,7 +58,7 @@ def roles(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Roles]:
             for role in PROGRAMS:
                 _set_password(db, made, role)
         yield made
-    with psycopg.connect(postgres_server.dsn, autocommit=True) as db:
+    with psycopg.connect(superuser, autocommit=True) as db:
         db.execute(f"REVOKE SET ON PARAMETER session_replication_role FROM {made.name('owner')}".encode())
         for role in (*PROGRAMS, "owner", "application"):
             db.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(made.name(role))))
