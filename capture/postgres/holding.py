@@ -28,7 +28,7 @@ from shared.postgres.sequences import last_numbers
 from shared.postgres.side import read_side, set_role
 from shared.postgres.version import read_version
 
-_TRY_MS = (25, 25, 50, 50, 100, 250)
+_TRY_MS = (25, 25, 50, 50, 50, 100, 100, 250)
 """How long each try may last, the last one again and again.  A writer that holds one table and wants another that is
 locked already can only end when the try does: so the first ones are short."""
 _PAUSE_SECONDS = 0.03
@@ -73,6 +73,8 @@ class PostgresHold:
     def _try_for(self, db: psycopg.Connection[Any], patience: float) -> str:
         deadline = time.monotonic() + patience
         for tries in count():
+            while self._maintained(db) and time.monotonic() < deadline:
+                time.sleep(_PAUSE_SECONDS)
             if self._lock(db, patience, _TRY_MS[min(tries, len(_TRY_MS) - 1)]):
                 break
             if time.monotonic() > deadline:
@@ -98,6 +100,12 @@ class PostgresHold:
             db.execute("ROLLBACK")
             return False
         return True
+
+    def _maintained(self, db: psycopg.Connection[Any]) -> bool:
+        """Whether somebody vacuums or analyses a table: the lock cannot be had, and writers would wait for nothing."""
+        names = [sql.Identifier(home, name).as_string(db) for home, name in self._names(db)]
+        row = db.execute(queries.MAINTAINED, (names,)).fetchone()
+        return bool(row and row[0])
 
     def _check(self, db: psycopg.Connection[Any]) -> None:
         side = read_side(db, self._stream, lock=True)

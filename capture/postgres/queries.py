@@ -63,6 +63,12 @@ SELECT a.pid, a.application_name, a.usename, p.gid,
  ORDER BY coalesce(a.xact_start, p.prepared) LIMIT 1
 """
 
+MAINTAINED = """
+SELECT EXISTS (SELECT FROM pg_locks AS l WHERE l.relation = ANY (%s::regclass[]) AND l.granted
+   AND l.pid <> pg_backend_pid() AND l.mode = 'ShareUpdateExclusiveLock'
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
+
 CLOSE = """
 UPDATE switchback.ledger SET lease = %s, number = %s, log_offset = %s, epoch = %s, applied_at = clock_timestamp()
  WHERE stream = %s

@@ -16,7 +16,8 @@ from psycopg import errors
 from shared.errors import BadInput, Hold, Refused, Retry, Stop, SwitchbackError
 
 _WRONG = ("28", "3D", "3F")  # SQLSTATE classes: authorization, no such database, no such schema
-_PASSING = ("08", "40", "53", "55", "57", "58")  # connection, conflict, resources, lock, shutdown, system
+_PASSING = ("08", "26", "40", "53", "55", "57", "58")
+"""Connection, prepared statement (a new session has it again), conflict, resources, lock, shutdown, system."""
 _REFUSALS = re.compile(
     r"authentication failed for|no pg_hba\.conf entry|no encryption|"
     r'(role|database) ".*" does not exist|permission denied for database|not permitted to log in|'

@@ -158,10 +158,16 @@ class PostgresReplica:
             except psycopg.Error:
                 if self._db.closed:
                     raise
-                self._db.execute("ROLLBACK")
+                self._undo_pipeline()
                 return False
             ledger.check_advanced(done, header, position)
         return True
+
+    def _undo_pipeline(self) -> None:
+        """Roll back; what psycopg prepared behind the error in the pipeline never came about, so it must forget it."""
+        self._db.execute("ROLLBACK")
+        with self._db.transaction(force_rollback=True):
+            pass
 
     def write_batch(self, batch: Batch) -> None:
         """Write a batch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,23 @@ def test_a_prepared_transaction_in_the_way_is_named(captured: Captured) -> None:
             db.execute("COMMIT PREPARED 'left behind'")
         assert "left behind" not in horizon_holder(db)
     assert len(captured.read()) == 2
+    captured.assert_same()
+
+
+def test_while_a_table_is_vacuumed_or_analysed_no_writer_is_made_to_wait(captured: Captured) -> None:
+    """Autovacuum ends by itself; a hold that tried meanwhile would stop the writers again and again."""
+    with captured.connect() as other, captured.connect(autocommit=True) as writer:
+        other.execute("LOCK TABLE two IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM and ANALYZE do
+        writer.execute("SET lock_timeout = '10ms'")
+        holding = threading.Thread(target=captured.hold.hold, args=(0.5,))
+        holding.start()
+        for turn in range(40):
+            writer.execute("UPDATE two SET n = %s WHERE id = 1", (turn,))
+            writer.execute("UPDATE one SET n = %s WHERE id = 1", (turn,))
+        other.rollback()
+        holding.join()
+    captured.hold.let_go()
+    captured.read()
     captured.assert_same()
 
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import make_conninfo
 
 from inprocess import InProcess
 from traffic import Traffic, make_database
@@ -23,3 +30,46 @@ def test_a_copy_and_what_follows_it_are_equal_to_the_source(tmp_path: Path, post
     assert not traffic.trouble
     assert pipeline.differences() == []
     pipeline.close()
+
+
+def test_a_statement_behind_one_that_failed_was_never_prepared_and_is_prepared_again(
+    tmp_path: Path, postgres_dsn: str
+) -> None:
+    """A small batch goes in one pipeline: behind an error there, the server takes notice of nothing."""
+    source = tmp_path / "app.db"
+    with closing(sqlite3.connect(source)) as db:
+        db.executescript(
+            "CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER); CREATE TABLE b (id INTEGER PRIMARY KEY, n INTEGER);"
+            "INSERT INTO a VALUES (1, 0); INSERT INTO b VALUES (1, 0);"
+        )
+    pipeline = InProcess(source, make_conninfo(postgres_dsn, options="-c lock_timeout=1s"))
+    pipeline.copy()
+    pipeline.restart_sink()
+    pipeline.replica.begin()
+    pipeline.replica.rollback()  # psycopg takes a ROLLBACK that it has seen early for one that changes nothing
+    for turn in range(20):
+        pipeline.db.execute("BEGIN")
+        pipeline.db.execute("UPDATE a SET n = ? WHERE id = 1", (turn,))
+        pipeline.db.execute("UPDATE b SET n = ? WHERE id = 1", (turn,))
+        pipeline.db.execute("COMMIT")
+        if turn < _PREPARED_FROM:
+            pipeline.follow()
+        elif turn == _PREPARED_FROM:
+            with _locked(postgres_dsn, 1.5):  # the pipeline gives up, the careful way gets through
+                pipeline.follow()
+    pipeline.follow()
+    assert pipeline.differences() == []
+    pipeline.close()
+
+
+_PREPARED_FROM = 5  # so many times psycopg sends a statement before it prepares it
+
+
+@contextmanager
+def _locked(dsn: str, seconds: float) -> Iterator[None]:
+    with psycopg.connect(dsn) as other:
+        other.execute("SELECT 1 FROM a FOR UPDATE")
+        ending = threading.Timer(seconds, other.rollback)
+        ending.start()
+        yield
+        ending.join()
