@@ -31,7 +31,7 @@ from shared.reports import read_report
 from shared.settings import Settings
 from shared.sqlite.catalog import fingerprint
 from shared.sqlite.connection import connect as connect_sqlite
-from shared.sqlite.connection import reading
+from shared.sqlite.connection import quote, reading
 from shared.sqlite.connection import translated as sqlite_errors
 from shared.sqlite.state import read_state
 
@@ -47,6 +47,10 @@ SELECT c.relname FROM pg_class AS c JOIN switchback.captured AS t ON t.table_nam
 """
 """The daemons act as the owner of our schema; whoever asks may be somebody with fewer rights."""
 _MAY = "SELECT has_schema_privilege(nspowner, oid, 'CREATE') FROM pg_namespace WHERE nspname = 'switchback'"
+_ORDINARY = """
+SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'
+   AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_switchback\\_%' ESCAPE '\\' ORDER BY name
+"""
 _LEFT_BEHIND = """
 SELECT type, name FROM sqlite_master WHERE name NOT LIKE '\\_switchback\\_%' ESCAPE '\\'
    AND (type IN ('trigger', 'view') OR (type = 'table' AND sql LIKE 'CREATE VIRTUAL%')) ORDER BY 1, 2
@@ -177,6 +181,20 @@ class Prechecks:
             yield Finding("refuse", "read-only", "SQLite's file or its folder cannot be written", str(path))
         if not foreign:
             yield "triggers can be made in PostgreSQL, and SQLite's file can be written"
+        if self._state.primary == "sqlite":
+            yield from self.what_only_the_application_can_write()
+
+    def what_only_the_application_can_write(self) -> Found:
+        """An index or a CHECK with a collation or a function that the application registers stops the sink there."""
+        path = self._settings.source
+        with closing(connect_sqlite(path, readonly=True)) as db, sqlite_errors(path):
+            for (name,) in db.execute(_ORDINARY).fetchall():
+                try:
+                    db.execute(f"EXPLAIN INSERT INTO {quote(name)} DEFAULT VALUES")
+                except sqlite3.OperationalError as error:
+                    what = f"SQLite cannot write this table without the application: {error}"
+                    remedy = "Only a trigger of the application's may need it; anything else leaves no way back"
+                    yield Finding("warn", "needs-application", what, f"table {name}", remedy)
 
     def schema(self) -> Found:
         """Both sides' tables are those that were copied."""

@@ -24,12 +24,12 @@ def add_foreign_keys(db: psycopg.Connection[Any], tables: Iterable[Table], made:
     wanted = [(table, key) for table in tables if table.name in made for key in table.foreign_keys]
     row = db.execute("SHOW session_replication_role").fetchone()
     if wanted and not (row and row[0] == "replica"):
-        what = "foreign keys are not made yet: this role may not set session_replication_role"
+        what = "foreign keys are not made: this role may not set session_replication_role"
         remedy = (
             "GRANT SET ON PARAMETER session_replication_role TO the role (PostgreSQL 15 or newer) and copy again,"
-            " or they are made at the cutover"
+            " or add them by hand after the cutover"
         )
-        return [Finding("warn", "foreign-keys-later", what, f"{len(wanted)} foreign keys", remedy)]
+        return [Finding("warn", "foreign-keys-left-out", what, f"{len(wanted)} foreign keys", remedy)]
     return [finding for table, key in wanted for finding in _add(db, table, key)]
 
 

@@ -246,11 +246,13 @@ def test_a_foreign_key_whose_types_do_not_fit_is_reported(maker: Maker) -> None:
     assert finding.code == "foreign-key-left-out"
 
 
-def test_without_the_right_to_silence_cascades_foreign_keys_wait(maker: Maker, db: psycopg.Connection[Any]) -> None:
+def test_without_the_right_to_silence_cascades_foreign_keys_are_left_out_and_said(
+    maker: Maker, db: psycopg.Connection[Any]
+) -> None:
     db.execute("SET session_replication_role = origin")
     script = "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p)"
     [finding] = maker.make(script)
-    assert finding.code == "foreign-keys-later"
+    assert finding.code == "foreign-keys-left-out"
 
 
 def test_an_override_is_used_and_one_that_is_no_type_is_refused(maker: Maker, db: psycopg.Connection[Any]) -> None:
