@@ -53,6 +53,7 @@ class SqliteHold:
         with translated(self._path):
             db = connect(self._path, busy_seconds=patience)
             try:
+                db.execute("PRAGMA wal_autocheckpoint = 0")  # the fence's commit is waited for
                 db.execute("BEGIN IMMEDIATE")
                 self.since_ms = now_ms()
                 self._check_lease(db)

@@ -18,6 +18,7 @@ from shared.sqlite.connection import translated as sqlite_errors
 from shared.sqlite.replica_state import read_ledger as read_file_ledger
 
 _SPAN_SECONDS = 0.4
+_LOOKS = 6
 _WAITING = """
 SELECT (SELECT count(*) FROM switchback.changes AS c JOIN switchback.captured AS t USING (number)
          WHERE t.stream = %(stream)s
@@ -59,16 +60,18 @@ class Lag(NamedTuple):
 
 
 def measure_lag(settings: Settings, state: State) -> Lag:
-    """Look twice, a moment apart."""
+    """Look, and look again until what was written by then is applied, or has been waited for too long."""
     look = _forward if state.primary == "sqlite" else look_back
-    written, applied, _ = look(settings)
-    began = time.monotonic()
-    time.sleep(_SPAN_SECONDS)
-    written_now, applied_now, _ = look(settings)
+    first, began = look(settings), time.monotonic()
+    for _ in range(_LOOKS):
+        time.sleep(_SPAN_SECONDS)
+        now = look(settings)
+        if now.applied >= first.written:
+            break
     span = time.monotonic() - began
-    rate, applied_rate = (written_now - written) / span, (applied_now - applied) / span
-    changes = max(0, written_now - applied_now)
-    waited = 0.0 if applied_now >= written else changes / applied_rate if applied_rate > 0 else float("inf")
+    rate, applied_rate = (now.written - first.written) / span, (now.applied - first.applied) / span
+    changes = max(0, now.written - now.applied)
+    waited = 0.0 if now.applied >= first.written else changes / applied_rate if applied_rate > 0 else float("inf")
     return Lag(changes, waited, rate, applied_rate)
 
 

@@ -20,6 +20,7 @@ _SETTINGS = (
     "PRAGMA ignore_check_constraints = ON",  # a CHECK may call what only the application registers
     "PRAGMA synchronous = FULL",  # what the ledger says was applied is on the disk
     "PRAGMA cache_size = -65536",
+    "PRAGMA wal_autocheckpoint = 0",  # the replica chooses when: never where writers wait
 )
 _NO_SPILL = "PRAGMA cache_spill = OFF"  # without WAL, writing early would shut readers out until the commit
 _ALLOWED = (apsw.SQLITE_DBCONFIG_DQS_DDL, apsw.SQLITE_DBCONFIG_DQS_DML)  # "word" in old schemas, for 'word'

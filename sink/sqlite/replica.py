@@ -29,6 +29,7 @@ from shared.sqlite.state import read_note, read_state
 from shared.tables import Schema
 from sink.batch import Batch
 from sink.sqlite import opening
+from sink.sqlite.checkpoints import Checkpointer
 from sink.sqlite.connection import connect
 from sink.sqlite.errors import translated
 from sink.sqlite.rows import RowWriter
@@ -51,6 +52,14 @@ class SqliteReplica:
         self._rows: RowWriter | None = None
         self._shape: Shape | None = None
         self._prepared = ""
+        self._checkpointer = Checkpointer(path)
+        self._barrier = False
+        self._db.set_wal_hook(self._note_pages)
+
+    def _note_pages(self, _db: object, _name: str, pages: int) -> int:
+        if not self._barrier:  # behind one, writers may wait for what follows
+            self._checkpointer.told(pages)
+        return 0
 
     def standing(self) -> Standing:
         """What the file says of itself."""
@@ -70,6 +79,8 @@ class SqliteReplica:
             write_ledger(self._db, ledger)
             self._commit("opening the replica")
         self._schema, self._shape, self._rows, self._ledger = schema, shape, rows, ledger
+        if not self._checkpointer.is_alive():
+            self._checkpointer.start()
         return ledger, schema
 
     def _check_replica(self) -> None:
@@ -107,6 +118,7 @@ class SqliteReplica:
             moved = self._ledger.moved(position, header.epoch)
             self._next = replace(moved, incarnation=header.incarnation, seq=seq, time_ms=time_ms)
             write_ledger(self._db, self._next)
+        self._barrier = header.kind == "barrier"
 
     def _check_ledger(self) -> None:
         """It must be as it was left: whoever takes over raises the token, a restored file has an older position."""
@@ -180,6 +192,7 @@ class SqliteReplica:
 
     def close(self) -> None:
         """Let go of the file; what is not committed is undone."""
+        self._checkpointer.end()
         self._db.close(force=True)
 
     def apply_schema(self, schema: Schema) -> None:
