@@ -73,7 +73,7 @@ def test_a_whole_migration_needs_no_more_than_the_roles_that_are_printed(stream:
 
 
 REFUSED = (
-    ("status", "SELECT FROM account"),
+    ("status", "SELECT FROM public.account"),
     ("status", "SELECT image FROM switchback.changes"),
     ("status", "SELECT FROM switchback.source_schema"),
     ("status", "UPDATE switchback.side SET role = 'primary'"),
