@@ -26,7 +26,7 @@ from shared.postgres.fence import switch
 from shared.postgres.reverse import current_schema
 from shared.postgres.sequences import last_numbers
 from shared.postgres.side import read_side, set_role
-from shared.postgres.version import read_version
+from shared.postgres.version import bring_up
 
 _TRY_MS = (25, 25, 50, 50, 50, 100, 100, 250)
 """How long each try may last, the last one again and again.  A writer that holds one table and wants another that is
@@ -50,7 +50,7 @@ class PostgresHold:
     def standing(self) -> Standing:
         """What the database says of itself."""
         with self._connected() as db, translated(where="the primary, PostgreSQL"):
-            read_version(db)
+            bring_up(db)
             side = read_side(db, self._stream)
         return Standing(side.epoch, side.role, side.attempt) if side else Standing(0, "replica", "")
 

@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from shared import wire
 from shared.errors import LeaseLost
 from shared.groups import Header, Position
-from shared.postgres.version import FORMAT, note_version, read_version
+from shared.postgres.version import bring_up, read_version
 from shared.tables import Schema
 
 DDL = files(__package__).joinpath("ledger.sql").read_text(encoding="utf-8")
@@ -56,13 +56,12 @@ def prepare(db: psycopg.Connection[Any], stream: str) -> None:
 
     Stop where they are of a newer one.
     """
+    bring_up(db)
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(hashtextextended('switchback ddl', 0))")
-        if (found := read_version(db)) < FORMAT:
-            if not found:
-                _make_schema(db)
-            db.execute(DDL.encode())  # makes what is missing, leaves what is there
-            note_version(db)
+        if not exists(db):
+            _make_schema(db)
+            db.execute(DDL.encode())
         db.execute("INSERT INTO switchback.ledger (stream) VALUES (%s) ON CONFLICT DO NOTHING", (stream,))
 
 

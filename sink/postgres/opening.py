@@ -12,7 +12,7 @@ from shared.errors import LeaseLost
 from shared.postgres import fence
 from shared.postgres.connection import translated
 from shared.postgres.side import read_side
-from shared.postgres.version import read_version
+from shared.postgres.version import bring_up
 from shared.tables import Schema
 
 _PATIENCE = "SET LOCAL lock_timeout = '2s'"
@@ -31,7 +31,7 @@ class Opener:
     def standing(self) -> Standing:
         """What the database says of itself; a replica of epoch 0 before anything was installed."""
         with translated(where=_WHERE):
-            read_version(self._db)
+            bring_up(self._db)
             side = read_side(self._db, self._stream)
         return Standing(side.epoch, side.role, side.attempt) if side else Standing(0, "replica", "")
 

@@ -14,6 +14,9 @@ from command import Command
 from comparing import TABLES, assert_equal
 from daemons import Migration
 from fix_migration import STOPPED, Begin
+from fix_postgres import new_database
+from shared.postgres import ledger, reverse
+from shared.postgres.version import FORMAT
 from switching import SqliteSide
 
 STATES = Path(__file__).parents[1] / "support" / "states"
@@ -42,12 +45,26 @@ def test_this_version_goes_on_where_one_before_was_killed(
     switched = Command(tmp_path, **migration.settings)("cutover", "--unverified")
     assert switched.code == 0, switched.out + switched.errors
     with psycopg.connect(postgres_dsn) as db:
-        assert db.execute("SELECT version FROM switchback.format").fetchall() == [(2,)]
+        assert db.execute("SELECT version FROM switchback.format").fetchall() == [(FORMAT,)]
+        assert _columns(db) >= _columns_of_new_tables(postgres_dsn)
         db.execute("UPDATE account SET balance = 7 WHERE id = 3")
     switched = Command(tmp_path, **migration.settings)("rollback", "--unverified")
     assert switched.code == 0, switched.out + switched.errors
     migration.wait_in_step()
     assert_equal(migration.source, migration.dsn, "account", "item")
+
+
+def _columns(db: psycopg.Connection) -> set[tuple[str, ...]]:
+    query = (
+        "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'switchback'"
+    )
+    return set(db.execute(query).fetchall())
+
+
+def _columns_of_new_tables(dsn: str) -> set[tuple[str, ...]]:
+    with new_database(dsn) as fresh, psycopg.connect(fresh) as db:
+        db.execute(("CREATE SCHEMA switchback;" + ledger.DDL + reverse.DDL).encode())
+        return _columns(db)
 
 
 def _all(migration: Migration) -> list[list[str]]:
