@@ -18,6 +18,7 @@ from traffic import make_database
 
 MARKER = "m4rkerOfTheTest"
 HOOK = "#!/bin/sh\nenv | grep SWITCHBACK_\necho $SWITCHBACK_TARGET >&2\n"
+SESSIONS = "SELECT * FROM pg_stat_activity WHERE application_name LIKE 'switchback%'"
 FAILING = HOOK + "echo it fails at $SWITCHBACK_TARGET\nexit 1\n"
 
 
@@ -84,7 +85,7 @@ def test_no_secret_is_ever_shown(tmp_path: Path, marked: str) -> None:
         _all_is_well(operator)
         _all_goes_wrong(operator, marked)
         with psycopg.connect(marked) as db:
-            operator.said += [str(row) for row in db.execute("SELECT * FROM pg_stat_activity")]
+            operator.said += [str(row) for row in db.execute(SESSIONS)]
     finally:
         operator.said += operator.command.stop(running)[1:]
     shown = [line for text in operator.said for line in text.splitlines() if MARKER in line]
@@ -94,26 +95,19 @@ def test_no_secret_is_ever_shown(tmp_path: Path, marked: str) -> None:
 
 
 def _all_is_well(operator: Operator) -> None:
-    for words in (("check",), ("verify",), ("status",), ("log", "show"), ("log", "show", "--json"), ("rehearse",)):
-        operator.call(*words)
-    for words in (("cutover", "--dry-run"), ("cutover",), ("status",), ("log", "show"), ("rollback", "--unverified")):
+    for words in (("check",), ("verify",), ("log", "show"), ("log", "show", "--json"), ("cutover",), ("status",)):
         assert operator.call(*words).code == 0, operator.said[-2:]
     operator.pages()
+    assert operator.call("rollback", "--unverified").code == 0, operator.said[-2:]
 
 
 def _all_goes_wrong(operator: Operator, marked: str) -> None:
     """A password that is wrong, an address that is none, a port where nobody is, a hook that fails."""
     wrong = marked.replace(MARKER, f"{MARKER}9")
-    for target in (wrong, f"{wrong}?sslmode=nonsense", f"host=localhost password={MARKER} nonsense", f"{wrong}:x"):
-        for words in (
-            ("check",),
-            ("status",),
-            ("status", "--json"),
-            ("verify",),
-            ("cutover", "--unverified"),
-            ("run",),
-        ):
-            assert operator.call(*words, target=target).code in (0, 1, 2), operator.said[-2:]
+    for words in (("check",), ("status", "--json"), ("cutover", "--unverified"), ("run",)):
+        assert operator.call(*words, target=wrong).code in (0, 1, 2), operator.said[-2:]
+    for target in (f"{wrong}?sslmode=nonsense", f"host=localhost password={MARKER} nonsense"):
+        assert operator.call("status", target=target).code == 0, operator.said[-2:]
     operator.hook(operator.hooks / "before", FAILING)
     assert operator.call("cutover", "--unverified").code
     assert operator.call("status", "--target", marked).code
