@@ -129,7 +129,7 @@ def test_a_server_that_is_an_impostor_and_a_user_without_rights_are_named(compan
     other = Authority(tmp_path, "impostor").pem
     target = make_conninfo(own["target"], sslrootcert=str(other))
     _ended_over(sink, "certificate verify failed", **{**own, "target": target})
-    _ended_over(sink, "certificate", **own, kafka_cafile=str(other))
+    _ended_over(sink, "the broker's certificate is not to be trusted", **own, kafka_cafile=str(other))
     company.file("kafka", "sink").write_text("wrong")
     _ended_over(sink, "Authentication failed", **own)
     _ended_over(company.migration.capture, "the broker refuses", "topic app", **company.settings("status"))

@@ -12,7 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import kafka
+from kafka.errors import SaslAuthenticationFailedError
 from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 
 Settings = Mapping[str, object]
 """Settings of kafka-python that all three kinds of client know: addresses, security."""
@@ -73,12 +76,25 @@ _ALWAYS = {
 _SENDING_OR_READING = {**_ALWAYS, "allow_auto_create_topics": False, "metrics_enabled": False}
 
 
+class _Connections(KafkaConnectionManager):  # type: ignore[misc]  # the client has no types
+    """Keeps that a broker refused the password; the client means to, and only says that it could not bootstrap."""
+
+    async def _connect(self, node: Any, conn: Any, *given: object, **more: object) -> None:  # noqa: ANN401
+        failures: list[Exception] = []
+        conn.init_future.add_errback(failures.append)
+        await super()._connect(node, conn, *given, **more)
+        for failure in failures:
+            if isinstance(failure, SaslAuthenticationFailedError):
+                self._auth_failures[node.node_id] = failure  # whoever connects next is told
+
+
 def _make(kind: Callable[..., Any], settings: Settings) -> Any:  # noqa: ANN401
     """Make a client; where it cannot reach the broker, its sockets and threads must not stay behind."""
     made: list[Any] = []
 
     def network(**configs: object) -> Any:  # noqa: ANN401
-        made.append(KafkaNetClient(**configs))
+        selector = NetworkSelector(**configs)
+        made.append(KafkaNetClient(selector, _Connections(selector, **configs), **configs))
         return made[-1]
 
     try:

@@ -9,6 +9,7 @@ from contextlib import closing
 
 from shared.errors import BadInput, Retry
 from shared.log.contract import Record, StoredRecord
+from shared.log.kafka.certificate import check_certificate
 from shared.log.kafka.clients import PATIENCE_SECONDS, Settings, make_admin
 from shared.log.kafka.errors import translated
 from shared.log.kafka.store import KafkaStore
@@ -37,6 +38,7 @@ class KafkaLog:
         if not _NAME.fullmatch(stream):
             raise BadInput(f"no topic can be named after stream {stream!r}", remedy="Use letters, digits, . _ and -")
         settings = {**(client or {}), "bootstrap_servers": bootstrap.split(",")}
+        check_certificate(settings, bootstrap.split(","))
         topics = topics_of(stream, retention_ms)
         spine, control, progress = topics
         _prepare(settings, f"broker {bootstrap}", topics, replication)
