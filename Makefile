@@ -5,8 +5,8 @@ PYTHON  ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do 
 BIN     := .venv/bin
 TESTS   ?= tests
 WORKERS ?= 2
-COMPILE  = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-             --no-emit-index-url --custom-compile-command "make lock" --extra embedded $(UPGRADE)
+COMPILE  = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+             --no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit bench fmt lint types imports kafka lock clean
@@ -53,8 +53,9 @@ kafka: ## fetch the jars of a Kafka broker, once
 	@deploy/kafka/broker fetch
 
 lock: setup ## write the lock files anew; UPGRADE=--upgrade takes newer versions
-	$(COMPILE) --output-file requirements.lock
-	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra embedded --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 
 clean: ## remove what was made here, but for the jars
 	rm -rf .venv .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
