@@ -2,7 +2,7 @@
 """Whether the daemon of this container lives: the image's health check.  Says nothing and exits with 0 or 1.
 
 A container runs one daemon, so the first port that answers is its own; ports are where the settings say.
-"""  # noqa: INP001  (a script, not a package)
+"""
 
 from __future__ import annotations
 
