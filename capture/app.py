@@ -15,6 +15,7 @@ from capture.relay import Relay
 from capture.session import Pace, Session, Side
 from capture.sqlite.holding import SqliteHold
 from capture.sqlite.opening import SqliteSide
+from capture.stopping import told
 from shared.control.channel import Channel
 from shared.control.fold import State, check_not_completed
 from shared.errors import BadInput
@@ -35,7 +36,8 @@ def serve(context: Context) -> None:
     """Work until told to stop; a server that is away is waited for."""
     settings = context.settings
     gc.set_threshold(100_000, 50, 50)  # rows come by the ten thousand: looking for cycles among them costs a third
-    measures = Measures(CaptureMetrics(context.registry), settings.source)
+    retention = None if settings.log.startswith("embedded:") else settings.retention_days * 86_400.0
+    measures = Measures(CaptureMetrics(context.registry), context.pulse, settings.source, retention)
     with _only_one(settings):
         context.retrying.run(lambda: _work(context, measures))
 
@@ -56,9 +58,10 @@ def _check_source(settings: Settings) -> None:
 
 
 def _work_in_epoch(context: Context, measures: Measures, log: LogBackend, stack: ExitStack) -> None:
-    channel = Channel(log.control, context.page.update)
+    channel = Channel(log.control, context.heard)
     state = channel.open()
     check_not_completed(state)
+    stack.enter_context(told(log))
     side = _side_of(context, state)
     closing_side = Closing(side.hold, channel, context.stop.is_set, context.logger)
     if not closing_side.settle():

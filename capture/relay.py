@@ -76,6 +76,7 @@ class Published:
     changes: int
     rows: int
     time_ms: int
+    bytes: int = 0
 
 
 class Relay:
@@ -89,7 +90,7 @@ class Relay:
         self.progress = progress
         self._observe = observe
         self._epoch = epoch
-        self._totals: dict[str, int] = {}
+        self.totals: dict[str, int] = {}  # rows of each table, about, once the copy has begun
         self.lease = 0
 
     def claim(self) -> None:
@@ -153,9 +154,9 @@ class Relay:
         return next((name for name in names if name not in done or not done[name].done), None)
 
     def _total(self, table: str, rows: int) -> int:
-        if not self._totals:
-            self._totals = self._source.estimates()
-        return max(self._totals.get(table, 0), rows)
+        if not self.totals:
+            self.totals = self._source.estimates()
+        return max(self.totals.get(table, 0), rows)
 
     def publish_copied(self) -> None:
         """The barrier behind the last chunk."""
@@ -194,7 +195,7 @@ class Relay:
         self._append("changes", pages.pieces(), high, meta, first=seq + 1)
         self._source.published(self.progress)
         reached("changes-appended")
-        self._observe(Published("changes", "", high - seq, 0, pages.time_ms))
+        self._observe(Published("changes", "", high - seq, 0, pages.time_ms, pages.bytes))
 
     def _append(
         self, kind: Kind, pieces: Iterator[bytes], seq: int, meta: Mapping[str, object], *, first: int | None = None
@@ -223,10 +224,13 @@ class _Pages:
     def __init__(self, pages: Iterator[list[Change]]) -> None:
         self._pages = pages
         self.time_ms = 0
+        self.bytes = 0
 
     def pieces(self) -> Iterator[bytes]:
         for number, page in enumerate(self._pages):
             if number:
                 reached("changes-half-appended")
             self.time_ms = page[-1].time_ms
-            yield from wire.encode_changes(page)
+            for piece in wire.encode_changes(page):
+                self.bytes += len(piece)
+                yield piece

@@ -15,13 +15,13 @@ from typing import Protocol
 
 from capture import relay
 from capture.closing import Closing, Primary
-from capture.measures import Measures
+from capture.measures import House, Measures
 from capture.progress import Progress
 from capture.relay import Relay
 from shared.control.fold import check_not_completed
 from shared.errors import LeaseLost
 from shared.log.contract import LogBackend
-from shared.reports import Report, read_needed, read_report
+from shared.reports import Report, read_needed, read_report, read_stopped, read_verdict, send_stopped
 from shared.steps import reached
 
 _CHUNKS_A_FLUSH = 4
@@ -41,6 +41,9 @@ class Source(relay.Source, Protocol):
 
     def depth(self) -> tuple[int, int]:
         """How many changes the change log holds, and the highest seq."""
+
+    def oldest_ms(self, after: int) -> int | None:
+        """When the first change behind that seq was committed, Unix ms; None where there is none."""
 
 
 class Bell(Protocol):
@@ -104,6 +107,8 @@ class Session:
         """
         self._well = well
         self._relay.claim()
+        if read_stopped(self._log):
+            send_stopped(self._log, "")
         self._closing.primary.lease = self._relay.lease
         self._relay.publish_schema()
         self._copy(stop)
@@ -159,7 +164,9 @@ class Session:
             self._relay.publish_alive()
             self._alive = now
         depth, high = self._source.depth()
-        self._measures.kept_house(self._relay.progress, report, depth, high)
+        oldest, verdict = self._source.oldest_ms(report.seq), read_verdict(self._log, self._source.incarnation)
+        state, relay = self._closing.channel.state, self._relay
+        self._measures.kept_house(House(relay.progress, relay.totals, report, depth, high, oldest, verdict, state))
         self._well()
         self._due = now + self._pace.housekeeping
 

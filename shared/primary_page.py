@@ -10,20 +10,17 @@ answer is only as new as this daemon's last look at the log; what holds is the f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from http import HTTPStatus
 
 import msgspec
 
 from shared.control.fold import Attempt, State
 from shared.control.records import Aborted, Fenced, Held
+from shared.wsgi import Answer, Environment, Start, answer_json
 
 PATH = "/primary"
-
-Environment = dict[str, Any]
-Start = Callable[[str, list[tuple[str, str]]], object]
-Application = Callable[[Environment, Start], Iterable[bytes]]
+PHASES = ("normal", "asked", "held", "closed", "completed")
 
 
 class PrimaryPage:
@@ -32,7 +29,7 @@ class PrimaryPage:
     def __init__(self, stream: str) -> None:
         self._stream = stream
         self._seen: State | None = None
-        self._status = "503 Service Unavailable"
+        self._status = HTTPStatus.SERVICE_UNAVAILABLE
         self._body = _encode({"stream": stream, "phase": "unknown"})
 
     def update(self, state: State) -> None:
@@ -41,7 +38,7 @@ class PrimaryPage:
             return
         self._seen = state
         self._body = _encode(self._describe(state))
-        self._status = "200 OK"
+        self._status = HTTPStatus.OK
 
     def _describe(self, state: State) -> dict[str, object]:
         return {
@@ -49,23 +46,21 @@ class PrimaryPage:
             "epoch": state.epoch,
             "primary": state.primary,
             "since": _iso(state.opened_ms) if state.opened_ms else None,
-            "phase": "completed" if state.completed else phase_of(state.attempt),
+            "phase": phase_of(state),
             "attempt": state.attempt.id if state.attempt else None,
         }
 
-    def answer(self, environment: Environment, start: Start) -> Iterable[bytes]:
+    def answer(self, environment: Environment, start: Start) -> Answer:
         """One request, by WSGI."""
-        if environment.get("REQUEST_METHOD") not in {"GET", "HEAD"}:
-            start("405 Method Not Allowed", [("Allow", "GET, HEAD"), ("Content-Length", "0")])
-            return []
-        body = self._body
-        headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
-        start(self._status, [*headers, ("Content-Length", str(len(body)))])
-        return [body] if environment["REQUEST_METHOD"] == "GET" else []
+        return answer_json(self._status, self._body, environment, start)
 
 
-def phase_of(attempt: Attempt | None) -> str:
-    """What an application would notice of the attempt."""
+def phase_of(state: State) -> str:
+    """One of ``PHASES``: what an application would notice of the switch."""
+    return "completed" if state.completed else _phase_of(state.attempt)
+
+
+def _phase_of(attempt: Attempt | None) -> str:
     if attempt is None:
         return "normal"
     if attempt.has(Fenced):
@@ -73,16 +68,6 @@ def phase_of(attempt: Attempt | None) -> str:
     if attempt.has(Held) and not attempt.has(Aborted):
         return "held"
     return "asked"
-
-
-def route(page: PrimaryPage, others: Application) -> Application:
-    """The page at its path, and ``others`` everywhere else."""
-
-    def answer(environment: Environment, start: Start) -> Iterable[bytes]:
-        path = str(environment.get("PATH_INFO", "")).rstrip("/")
-        return page.answer(environment, start) if path == PATH else others(environment, start)
-
-    return answer
 
 
 def _encode(content: dict[str, object]) -> bytes:

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -21,16 +21,20 @@ from typing import NoReturn
 from prometheus_client import CollectorRegistry
 
 from shared import steps
+from shared.control.fold import State
 from shared.errors import BadInput, SwitchbackError
 from shared.logs import Logger, configure_logs, get_logger
 from shared.metrics import ProgramMetrics, product_version
 from shared.presence import Notebook, Presence, check_not_completed
-from shared.primary_page import PrimaryPage
+from shared.primary_metrics import PrimaryMetrics
+from shared.primary_page import PATH, PrimaryPage
+from shared.pulse import HEALTH, READY, Pulse
 from shared.redaction import redact
 from shared.retrying import Retrying
 from shared.secret_files import refuse_password
 from shared.serving import start_server
 from shared.settings import Settings, all_settings, load_settings
+from shared.wsgi import Application
 
 BUG_EXIT_CODE = 70
 
@@ -39,7 +43,8 @@ BUG_EXIT_CODE = 70
 class Context:
     """What a daemon gets to work with; ``stop`` is set when it shall end, and it then ends soon.
 
-    ``page`` is served; whoever looks at the control stream updates it.
+    Whoever looks at the control stream tells ``heard``, whoever knows how far the work is tells ``pulse``: both
+    are served.
     """
 
     settings: Settings
@@ -47,7 +52,8 @@ class Context:
     registry: CollectorRegistry
     logger: Logger
     retrying: Retrying
-    page: PrimaryPage
+    heard: Callable[[State], None]
+    pulse: Pulse
 
 
 def run_program(
@@ -97,20 +103,25 @@ def _serve(
     note = notebook.note
     logger = get_logger(note.program)
     registry = CollectorRegistry()
-    page = PrimaryPage(settings.stream)
-    program = ProgramMetrics(registry, note.program, settings.stream)
+    pulse, page = Pulse(), PrimaryPage(settings.stream)
+    program, primary = ProgramMetrics(registry, note.program, settings.stream), PrimaryMetrics(registry)
+    pages = {PATH: page.answer, HEALTH: pulse.health, READY: pulse.readiness}
 
     def remember(trouble: str) -> None:
         note.trouble = redact(trouble)
         notebook.write()
 
+    def hear(state: State) -> None:
+        page.update(state)
+        primary.update(state)
+
     try:
         check_not_completed(settings.state_dir, settings.stream)
-        note.port, note.bind = _serve_http(settings, port, registry, page), settings.bind
+        note.port, note.bind = _serve_http(settings, port, registry, pages), settings.bind
         remember("")
         logger.info("started", stream=settings.stream, version=product_version(), metrics=note.port or "off")
-        retrying = Retrying(stop, logger, program.errors, program.up, remember)
-        serve(Context(settings, stop, registry, logger, retrying, page))
+        retrying = Retrying(stop, logger, program, pulse, remember)
+        serve(Context(settings, stop, registry, logger, retrying, hear, pulse))
     except SwitchbackError as error:
         program.errors.labels(error.label).inc()
         logger.error("stopped", reason=str(error), error=error.label)  # noqa: TRY400  (expected: no traceback)
@@ -154,12 +165,14 @@ def _stop_with_parent(stop: threading.Event) -> None:
     stop.set()
 
 
-def _serve_http(settings: Settings, port: str, registry: CollectorRegistry, page: PrimaryPage) -> int | None:
+def _serve_http(
+    settings: Settings, port: str, registry: CollectorRegistry, pages: Mapping[str, Application]
+) -> int | None:
     wanted: int | None = getattr(settings, port)
     if wanted is None:
         return None
     try:
-        return start_server(settings.bind, wanted, registry, page)
+        return start_server(settings.bind, wanted, registry, pages)
     except OSError as error:
         what = f"the metrics port {wanted} cannot be opened: {error.strerror}"
         remedy = f"Set {port} to a free port, to 0 for any, or to off"

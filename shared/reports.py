@@ -1,6 +1,6 @@
-"""What the sink tells the others through the log: how far its ledger has come.  A hint; the ledger is the truth.
+"""What the programs tell each other through the log: hints, never the truth, which stands in the databases.
 
-It is sent after the commit, so what it says was applied was applied; capture prunes by it.
+The sink's report is sent after the commit, so what it says was applied was applied; capture prunes by it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from shared.versions import check_version
 
 
 class Report(Struct, frozen=True):
-    """A replica's position; ``trouble`` is why it stopped, "" while it works."""
+    """A replica's position; ``trouble`` is why it stopped and ``error`` the class of that, "" while it works.
+
+    ``speed`` is in changes a second while it applies, 0 where it is not known.
+    """
 
     incarnation: str = ""
     lease: int = 0
@@ -22,6 +25,8 @@ class Report(Struct, frozen=True):
     seq: int = 0
     copied: bool = False
     trouble: str = ""
+    error: str = ""
+    speed: int = 0
     version: int = 1
 
 
@@ -36,6 +41,50 @@ def read_report(log: LogBackend, replica: str) -> Report:
     report = msgspec.json.decode(body, type=Report) if body else Report()
     check_version(f"the report of {replica} is", report.version, Report().version)
     return report
+
+
+CAPTURE = "capture"
+
+
+class Stopped(Struct, frozen=True):
+    """Why capture stopped: the class of the error, "" while it works."""
+
+    error: str = ""
+
+
+def send_stopped(log: LogBackend, error: str) -> None:
+    """Tell the sink, which can be asked when capture no longer runs."""
+    log.report(CAPTURE, msgspec.json.encode(Stopped(error)))
+
+
+def read_stopped(log: LogBackend) -> str:
+    """What capture said last."""
+    body = log.reports().get(CAPTURE)
+    return msgspec.json.decode(body, type=Stopped).error if body else ""
+
+
+VERDICT = "verdict"
+
+
+class Verdict(Struct, frozen=True):
+    """The outcome of the last full verification of that incarnation; times are seconds since 1970, 0 for never."""
+
+    incarnation: str = ""
+    ended_at: float = 0.0
+    rows: int = 0
+    wrong_rows: int = 0
+
+
+def send_verdict(log: LogBackend, verdict: Verdict) -> None:
+    """Keep it as the latest, for the daemons' metrics; the record that a cutover asks stands in PostgreSQL."""
+    log.report(VERDICT, msgspec.json.encode(verdict))
+
+
+def read_verdict(log: LogBackend, incarnation: str) -> Verdict:
+    """The latest one of that incarnation, an empty one where there is none."""
+    body = log.reports().get(VERDICT)
+    verdict = msgspec.json.decode(body, type=Verdict) if body else Verdict()
+    return verdict if verdict.incarnation == incarnation else Verdict()
 
 
 VERIFICATION = "verification"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
-
-from prometheus_client import Counter, Gauge
 
 from shared.errors import Refused, Retry, SwitchbackError
 from shared.logs import Logger
+from shared.metrics import ProgramMetrics
+from shared.pulse import Pulse
+from shared.redaction import redact
 
 _FIRST_SECONDS = 0.1
 _LONGEST_SECONDS = 5.0
@@ -26,14 +28,14 @@ class Retrying:
         self,
         stop: threading.Event,
         logger: Logger,
-        errors: Counter,
-        up: Gauge | None = None,
+        metrics: ProgramMetrics,
+        pulse: Pulse,
         note: Callable[[str], None] = lambda _trouble: None,
     ) -> None:
         self._stop = stop
         self._logger = logger
-        self._errors = errors
-        self._up = up
+        self._metrics = metrics
+        self._pulse = pulse
         self._note = note
         self._trouble = ""
         self._worked = False
@@ -54,15 +56,20 @@ class Retrying:
                 return
 
     def well(self) -> None:
-        """Something succeeded: cheap enough to be called for each group."""
-        self._worked = True
+        """The loop has turned, and something succeeded: cheap enough to be called for each group."""
+        if not self._worked:
+            self._worked = True
+            self._pulse.connected()
+        self._turn()
         if self._trouble:
+            self._metrics.reconnects.inc()
             self._logger.info("goes on")
             self._change("")
             self._pause = _FIRST_SECONDS
 
     def _wait(self, error: SwitchbackError) -> None:
-        self._errors.labels(error.label).inc()
+        self._turn()
+        self._metrics.errors.labels(error.label).inc()
         if str(error) != self._trouble:
             self._logger.warning("waiting to try again", reason=str(error))
             self._change(str(error))
@@ -72,5 +79,9 @@ class Retrying:
     def _change(self, trouble: str) -> None:
         self._trouble = trouble
         self._note(trouble)
-        if self._up is not None:
-            self._up.set(0 if trouble else 1)
+        self._pulse.connected(redact(trouble))
+        self._metrics.up.set(0 if trouble else 1)
+
+    def _turn(self) -> None:
+        self._metrics.loop_time.set(time.time())
+        self._pulse.turn()

@@ -29,7 +29,7 @@ def main() -> None:
 def serve(context: Context) -> None:
     """Work until told to stop; a server that is away is waited for."""
     gc.set_threshold(100_000, 50, 50)  # rows come by the ten thousand: looking for cycles among them costs a third
-    measures = Measures(SinkMetrics(context.registry))
+    measures = Measures(SinkMetrics(context.registry), context.pulse)
     context.retrying.run(lambda: _work(context, measures))
 
 
@@ -44,7 +44,7 @@ def _work_in_epoch(context: Context, measures: Measures, stack: ExitStack) -> No
     settings = context.settings
     log = open_log_of(settings)
     stack.callback(log.close)
-    channel = Channel(log.control, context.page.update)
+    channel = Channel(log.control, context.heard)
     state = channel.open()
     check_not_completed(state)
     side = state.replica

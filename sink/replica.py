@@ -20,6 +20,9 @@ class Replica(Protocol):
     def fallbacks(self) -> dict[str, int]:
         """How often the fast ways did not work, by which."""
 
+    def count_refused(self) -> int | None:
+        """How many statements of others met the fence, None where that cannot be known."""
+
     def begin(self) -> None:
         """Begin the transaction that is to hold one or more whole groups."""
 

@@ -12,7 +12,7 @@ from shared.control.fold import check_not_completed
 from shared.errors import Hold, Stop
 from shared.log.contract import LogBackend
 from shared.log.spine import Reader
-from shared.reports import Report, send_report
+from shared.reports import Report, read_stopped, send_report
 from shared.steps import reached
 from sink.applier import Applied, Applier
 from sink.measures import Measures
@@ -21,6 +21,7 @@ from sink.replica import Replica
 
 _READ_SECONDS = 0.25
 _REPORT_SECONDS = 0.5
+_GLANCE_SECONDS = 5.0  # between two looks at what only metrics need
 
 
 class Session:
@@ -37,7 +38,7 @@ class Session:
         self._taker = taker
         self._name = taker.channel.state.replica
         self._sent: Report | None = None
-        self._due = 0.0
+        self._due = self._glance_due = 0.0
         self._barrier = True  # the last one may have been applied before a restart
 
     def run(self, applier: Applier, stop: threading.Event, well: Callable[[], None]) -> None:
@@ -49,9 +50,12 @@ class Session:
                 applier.apply(self._reader.read(_READ_SECONDS))
                 self._send(time.monotonic(), well)
         except (Hold, Stop) as trouble:
-            send_report(self._log, self._name, msgspec.structs.replace(self._report, trouble=str(trouble)))
+            send_report(self._log, self._name, self._stopped(trouble))
             raise
         self._send(self._due, well)
+
+    def _stopped(self, trouble: Hold | Stop) -> Report:
+        return msgspec.structs.replace(self._report, trouble=str(trouble), error=trouble.label)
 
     def _take_part(self) -> bool:
         if not self._barrier:
@@ -64,18 +68,25 @@ class Session:
         header = applied.header
         copied = self._report.copied or (header.kind == "barrier" and header.meta.get("purpose") == "copied")
         seq = max(self._report.seq, header.last_seq)
-        self._report = Report(header.incarnation, *applied.position.parts, seq, copied=copied)
         self._barrier = self._barrier or header.meta.get("purpose") == "handover"
         self._measures.applied(applied)
+        speed = self._measures.speed
+        self._report = Report(header.incarnation, *applied.position.parts, seq, copied=copied, speed=speed)
 
     def _send(self, now: float, well: Callable[[], None]) -> None:
         if now < self._due:
             return
         self._due = now + _REPORT_SECONDS
         check_not_completed(self._taker.channel.look())
-        self._measures.looked(self._report.offset, self._log.spine.bounds()[1], self._replica.fallbacks)
+        self._measures.looked(self._report, self._log.spine.bounds()[1], self._replica.fallbacks)
+        self._glance(now)
         well()
         if self._report != self._sent:
             send_report(self._log, self._name, self._report)
             reached("reported")
             self._sent = self._report
+
+    def _glance(self, now: float) -> None:
+        if now >= self._glance_due:
+            self._measures.glanced(self._name, self._replica.count_refused(), read_stopped(self._log))
+            self._glance_due = now + _GLANCE_SECONDS

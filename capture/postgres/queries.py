@@ -38,6 +38,11 @@ DELETE FROM switchback.changes WHERE (xid, seq) IN
    WHERE xid < %(below)s::text::xid8 AND number = ANY (%(numbers)s) ORDER BY xid, seq LIMIT %(limit)s)
 """
 
+OLDEST = """
+SELECT ms FROM switchback.changes
+ WHERE xid >= %(from)s::text::xid8 AND seq > %(floor)s AND number = ANY (%(numbers)s) ORDER BY xid, seq LIMIT 1
+"""
+
 DEPTH = "SELECT count(*) FROM (SELECT 1 FROM switchback.changes WHERE number = ANY (%s) LIMIT 1000000) AS c"
 
 TAKE_LEASE = """

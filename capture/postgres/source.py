@@ -189,6 +189,14 @@ class PostgresSource:
             row = self._db.execute(queries.DEPTH, (list(self._tables),)).fetchone()
         return (int(row[0]) if row else 0), self.high()
 
+    def oldest_ms(self, after: int) -> int | None:
+        """When the first change behind that one was committed, as far as marks tell: those applied lately may count."""
+        place = bisect_right(self._marks, after, key=lambda mark: mark[0])
+        bound = self._marks[max(0, place - 1)][1]
+        with self._translated():
+            row = self._db.execute(queries.OLDEST, {**self._where, "from": str(bound)}).fetchone()
+        return int(row[0]) if row else None
+
     def close(self) -> None:
         """Close the connection."""
         self._db.close()

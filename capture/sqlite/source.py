@@ -30,6 +30,7 @@ RECOPY = "Copy again, for changes may be missing: `switchback uninstall --all`, 
 OLDER = "The file is an older copy of what was replicated: bring the newer one back, or copy again"
 _ROW = "SELECT * FROM _switchback_log WHERE seq = ?"
 _SPAN = "SELECT (SELECT min(seq) FROM _switchback_log), (SELECT max(seq) FROM _switchback_log)"
+_OLDEST = "SELECT ms FROM _switchback_log WHERE seq > ? ORDER BY seq LIMIT 1"
 _PAGE = 5_000
 
 VACUUMED = "the source was vacuumed, which renumbers rows that are known by their rowid alone"
@@ -140,6 +141,12 @@ class SqliteSource:
         with self._translated(), reading(self._db):
             lowest, highest = self._db.execute(_SPAN).fetchone()
         return (highest - lowest + 1, highest) if highest else (0, 0)
+
+    def oldest_ms(self, after: int) -> int | None:
+        """When the first change behind that seq was committed."""
+        with self._translated(), reading(self._db):
+            row = self._db.execute(_OLDEST, (after,)).fetchone()
+        return int(row[0]) if row else None
 
     @contextmanager
     def _checked(self) -> Iterator[int]:

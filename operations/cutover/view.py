@@ -8,6 +8,7 @@ from operations.cutover.conductor import Wish
 from operations.screen import say
 from operations.wording import duration
 from shared.control.fold import Attempt, Flip, State, side_of
+from shared.control.pause import held_ms
 
 _NAMES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
 _BUSY_SLEEPS_MS = (1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100)
@@ -55,17 +56,9 @@ def duration_since(attempt: Attempt, at_ms: int) -> str:
     return duration(max(0, at_ms - attempt.asked.at_ms) / 1000)
 
 
-def pause_ms(ended: Flip) -> int | None:
-    """How long writers were held, by the programs' clocks; None where they never were."""
-    attempt = ended.attempt
-    if attempt.held is None:
-        return None
-    return max(0, ended.ended_ms - attempt.held.since_ms)
-
-
 def outcome_of(ended: Flip, wish: Wish) -> list[str]:
     """How it ended, in a few lines."""
-    pause = pause_ms(ended)
+    pause = held_ms(ended)
     waited = "" if pause is None else f"write pause {duration(pause / 1000)}"
     if ended.opened:
         return [f"{side_name(side_of(wish.epoch))} is the primary now: {waited}, epoch {wish.epoch}."]

@@ -18,7 +18,7 @@ _DAY_MS = 24 * 3600 * 1000
 _REPLICAS = 3
 _LOOK, _READ, _WRITE = ("Describe",), ("Read",), ("Read", "Write")
 _RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "capture": {"spine": _WRITE, "control": _WRITE, "progress": _READ},
+    "capture": {"spine": _WRITE, "control": _WRITE, "progress": _WRITE},
     "sink": {"spine": _READ, "control": _WRITE, "progress": _WRITE},
     "operator": {"spine": _READ, "control": _WRITE, "progress": _WRITE},
     "status": {"spine": _LOOK, "control": _READ, "progress": _READ},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,17 +13,17 @@ from operations.verification.comparing import Key
 from operations.verification.findings import Finding
 from operations.verification.history import open_history
 from operations.verification.judging import Primary
-from operations.verification.record import Place
+from operations.verification.record import Place, Verified
 from operations.verification.replica import Replica
 from operations.verification.settling import Settler
 from operations.verification.settling_back import SettlerBack
 from operations.verification.source import Source
 from operations.verification.view import View, make_view
-from shared.errors import BadInput, Stop
+from shared.errors import BadInput, Stop, SwitchbackError
 from shared.log.contract import LogBackend
 from shared.postgres.connection import translated
 from shared.postgres.ledger import Ledger, read_copied, read_source_schema
-from shared.reports import Needed, read_needed, send_needed
+from shared.reports import Needed, Verdict, read_needed, send_needed, send_verdict
 from shared.settings import Settings
 from shared.sqlite.connection import connect
 from shared.sqlite.connection import translated as sqlite_errors
@@ -67,13 +67,24 @@ class Session:
 
         A broker has retention of its own.
         """
-        url = self.settings.log
-        if not url.startswith("embedded:") or not Path(url.removeprefix("embedded:")).exists():
+        if not self.settings.log.startswith("embedded:") or not self._has_log():
             return
         now_ms = time.time_ns() // 1_000_000
         log = self.log()
         if anew or read_needed(log, now_ms) is None:
             send_needed(log, Needed(place.offset, now_ms))
+
+    def tell(self, verified: Verified) -> None:
+        """Let the daemons' metrics say when both sides were compared last, and what came of it; no matter if not."""
+        if not self._has_log():
+            return
+        verdict = Verdict(verified.place.incarnation, verified.ended_at, verified.rows, verified.wrong_rows)
+        with suppress(SwitchbackError):
+            send_verdict(self.log(), verdict)
+
+    def _has_log(self) -> bool:
+        url = self.settings.log
+        return not url.startswith("embedded:") or Path(url.removeprefix("embedded:")).exists()
 
     def verify_keys(self, view: View, keys: Sequence[Key], *, repair: bool = False) -> Outcome:
         """Look at these keys on both sides; with ``repair`` send what differs through the log and look again."""

@@ -163,6 +163,7 @@ def verify_all(session: Session, progress: Progress, *, repair: bool = False) ->
     rows = sum(result.rows for result in run.results.values())
     verified = Verified(unfinished.began_at, now, now, place, rows, run.findings.rows, run.findings.kept)
     keep_verified(db, stream, verified)
+    session.tell(verified)
     session.need_log_from(place)
     report = run.report("full", place, saver.seconds)
     report.resumed = resumed
@@ -203,6 +204,7 @@ def verify_changed(session: Session, progress: Progress, *, repair: bool = False
         verified.looked_at, verified.place = time.time(), place
         verified.wrong_rows, verified.findings = run.findings.rows, run.findings.kept
         keep_verified(db, stream, verified)
+        session.tell(verified)
         session.need_log_from(place)
     report = run.report("changed", place, time.monotonic() - began)
     report.since = since

@@ -38,6 +38,8 @@ SELECT n.refused, l.last / 4294967296, l.last % 4294967296, c.relname,
   LEFT JOIN pg_stat_activity AS a ON a.pid = (l.last % 4294967296)
 """
 
+_COUNT = "SELECT CASE WHEN is_called THEN last_value + 1 ELSE 0 END FROM switchback.refused"
+
 
 def switch(db: psycopg.Connection[Any], names: Iterable[str], *, primary: bool) -> None:
     """Open the tables for writers and capture them, or close them; in the caller's transaction."""
@@ -78,10 +80,20 @@ class Refused:
     address: str = ""
 
 
+def count_refused(db: psycopg.Connection[Any]) -> int:
+    """How many statements were refused here, in all streams of this database."""
+    row = db.execute(_COUNT).fetchone() if _is_there(db) else None
+    return int(row[0]) if row else 0
+
+
+def _is_there(db: psycopg.Connection[Any]) -> bool:
+    found = db.execute("SELECT to_regclass('switchback.refused_last') IS NOT NULL").fetchone()
+    return bool(found and found[0])
+
+
 def read_refused(db: psycopg.Connection[Any]) -> Refused:
     """Who was refused here, in all streams of this database."""
-    found = db.execute("SELECT to_regclass('switchback.refused_last') IS NOT NULL").fetchone()
-    row = db.execute(_REFUSED.encode()).fetchone() if found and found[0] else None
+    row = db.execute(_REFUSED.encode()).fetchone() if _is_there(db) else None
     if row is None or not row[0]:
         return Refused(0)
     count, _, pid, table, application, user, address = row

@@ -89,6 +89,11 @@ class PostgresReplica:
         else:
             self.silenced = True
 
+    def count_refused(self) -> int | None:
+        """How many statements met the fence."""
+        with translated(where="the fence"):
+            return fence.count_refused(self._db)
+
     def begin(self) -> None:
         """Begin."""
         with translated(where="begin"), self._db.pipeline():

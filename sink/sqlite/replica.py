@@ -190,6 +190,10 @@ class SqliteReplica:
         """How often the fast ways did not work, by which."""
         return self._rows.fallbacks if self._rows else {}
 
+    def count_refused(self) -> int | None:
+        """SQLite undoes what a refused statement would count."""
+        return None
+
     def close(self) -> None:
         """Let go of the file; what is not committed is undone."""
         self._checkpointer.end()

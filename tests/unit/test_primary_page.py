@@ -26,7 +26,7 @@ from shared.control.records import (
     Record,
     Verified,
 )
-from shared.primary_page import PrimaryPage
+from shared.primary_page import PATH, PrimaryPage
 from shared.serving import start_server
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]
@@ -46,7 +46,7 @@ def page() -> PrimaryPage:
 def port(page: PrimaryPage) -> int:
     registry = CollectorRegistry()
     Gauge("of_test", "x", registry=registry).set(1)
-    return start_server("127.0.0.1", 0, registry, page)
+    return start_server("127.0.0.1", 0, registry, {PATH: page.answer})
 
 
 @pytest.fixture
