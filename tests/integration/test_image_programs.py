@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.primary_page import PrimaryPage
+from shared.pulse import HEALTH, Pulse
 from shared.serving import start_server
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "image"
@@ -48,7 +48,8 @@ def test_a_stop_is_passed_on_to_the_daemon() -> None:
 
 
 def test_a_daemon_that_answers_is_healthy() -> None:
-    port = start_server("127.0.0.1", 0, CollectorRegistry(), PrimaryPage("shop"))
+    pulse = Pulse()
+    port = start_server("127.0.0.1", 0, CollectorRegistry(), {HEALTH: pulse.health})
     assert check(SWITCHBACK_CAPTURE_PORT="off", SWITCHBACK_SINK_PORT=str(port), SWITCHBACK_TOPICS_PORT="off") == 0
 
 

@@ -11,14 +11,14 @@ from prometheus_client import CollectorRegistry
 from shared.errors import BadInput, Refused, Retry
 from shared.logs import get_logger
 from shared.metrics import ProgramMetrics
+from shared.pulse import Pulse
 from shared.retrying import Retrying
 
 
 @pytest.fixture
 def retrying(monkeypatch: pytest.MonkeyPatch) -> Retrying:
     monkeypatch.setattr("shared.retrying._FIRST_SECONDS", 0.0)
-    errors = ProgramMetrics(CollectorRegistry(), "test", "s").errors
-    return Retrying(threading.Event(), get_logger("test"), errors)
+    return Retrying(threading.Event(), get_logger("test"), ProgramMetrics(CollectorRegistry(), "test", "s"), Pulse())
 
 
 def _work(retrying: Retrying, *endings: Exception | None, worked: bool) -> Callable[[], None]:
