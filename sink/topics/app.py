@@ -43,7 +43,7 @@ def _work(context: Context, metrics: TopicsMetrics) -> None:
     with ExitStack() as stack:
         log = open_log_of(settings)
         stack.callback(log.close)
-        channel = Channel(log.control, context.page.update)
+        channel = Channel(log.control, context.heard)
         channel.open()
         progress = read_progress(log)
         if not progress.ended:
@@ -54,7 +54,12 @@ def _work(context: Context, metrics: TopicsMetrics) -> None:
         context.logger.info("goes on behind", position=str(progress.position))
         exclude = frozenset(settings.topics_exclude)
         session = Session(settings.stream, log, reader, broker, progress, _shown(settings), exclude, metrics)
-        session.run(context.stop, lambda: channel.look().completed, context.retrying.well)
+
+        def well() -> None:
+            context.pulse.stands(copied=True, behind=0.0)
+            context.retrying.well()
+
+        session.run(context.stop, lambda: channel.look().completed, well)
 
 
 def _open_broker(settings: Settings) -> Broker:
