@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from documented import described, documented
-from shared.metrics import CaptureMetrics, ProgramMetrics, SinkMetrics
+from shared.metrics import CaptureMetrics, ProgramMetrics, SinkMetrics, TopicsMetrics
 from shared.primary_metrics import PrimaryMetrics
 
 
@@ -30,6 +30,10 @@ def test_every_metric_of_a_daemon_is_documented_and_nothing_else_is(
     assert _defined(_program, PrimaryMetrics, maker) == documented("Both daemons", heading, "The process")
 
 
+def test_every_metric_of_the_topics_is_documented_and_nothing_else_is() -> None:
+    assert _defined(TopicsMetrics) == documented("Topics")
+
+
 def test_every_documented_metric_has_a_unit_and_a_meaning() -> None:
     rows = described()
     assert rows
@@ -37,4 +41,4 @@ def test_every_documented_metric_has_a_unit_and_a_meaning() -> None:
 
 
 def test_all_metrics_of_ours_begin_with_our_name() -> None:
-    assert all(row.name.startswith("switchback_") for row in described("Both daemons", "Capture", "Sink"))
+    assert all(row.name.startswith("switchback_") for row in described("Both daemons", "Capture", "Sink", "Topics"))
