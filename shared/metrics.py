@@ -184,25 +184,6 @@ class SinkMetrics(CommonMetrics):
         )
 
 
-class TopicsMetrics:
-    """The table topics' metrics."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.records = Counter(
-            "switchback_topics_records", "Records sent to a table topic.", ["topic"], registry=registry
-        )
-        self.skipped = Counter(
-            "switchback_topics_skipped_records",
-            "Records that a topic had already when the program started again.",
-            registry=registry,
-        )
-        self.group = Gauge("switchback_topics_group", "Number of the last group that was published.", registry=registry)
-        self.log_offset = Gauge("switchback_topics_log_offset", "Offset of that group.", registry=registry)
-        self.log_end_offset = Gauge(
-            "switchback_topics_log_end_offset", "Offset behind the log's last record.", registry=registry
-        )
-
-
 class ProgramMetrics:
     """What ``run_program`` itself measures for any daemon."""
 

@@ -39,8 +39,7 @@ CLOSING_STEPS = (
 )
 OPENING_STEPS = ("drained", "prepared", "before-opening", "opening-said", "opened")
 CUTOVER_STEPS = ("before-asking", "asking-said", "held-seen", "verified-said", "opened-seen", "announced")
-TOPICS_STEPS = ("topics-group-read", "record-sent", "records-flushed", "progress-sent")
-STEPS = TOPICS_STEPS + CAPTURE_STEPS + SINK_STEPS + CLOSING_STEPS + OPENING_STEPS + CUTOVER_STEPS
+STEPS = CAPTURE_STEPS + SINK_STEPS + CLOSING_STEPS + OPENING_STEPS + CUTOVER_STEPS
 
 _armed: str | None = None
 _left = 0

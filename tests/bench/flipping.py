@@ -25,7 +25,6 @@ _WRITERS = 2
 _SECONDS_AFTER = 1.0
 _FULL_EVERY = 10  # flips between two full verifications: the log is read from the last one on
 _VERBS = ("cutover", "rollback")
-_STEP = re.compile(r"\s*[\d.]+ m?s  ")
 _ESTIMATE = re.compile(r"would be about ([\d.]+) (ms|s)")
 
 
@@ -34,7 +33,6 @@ def measure(plan: Plan) -> list[Line]:
     flips = 3 if plan.quick else 10 * plan.runs
     pauses: dict[str, list[float]] = defaultdict(list)
     estimates: dict[str, list[float]] = defaultdict(list)
-    worst = dict.fromkeys(_VERBS, (0.0, ""))
     with migrating(plan.servers, lambda folder: _source(folder, plan.rows)) as migration:
         ledger = migration.source.with_name("ledger")
         with migration.daemons(), running(_application(migration, ledger)):
@@ -44,12 +42,8 @@ def measure(plan: Plan) -> list[Line]:
                     run(python("operations.cli", "verify"), migration.settings)
                 for verb in _VERBS:
                     estimates[verb].append(_rehearse(migration))
-                    pause, steps = _flip(migration, verb, ledger)
-                    pauses[verb].append(pause)
-                    worst[verb] = max(worst[verb], (pause, steps))
+                    pauses[verb].append(_flip(migration, verb, ledger))
                 plan.say(f"round {number + 1}: {', '.join(f'{verb} {pauses[verb][-1]:.0f} ms' for verb in _VERBS)}")
-        for verb in _VERBS:
-            plan.say(f"the slowest {verb}, {worst[verb][0]:.0f} ms:\n{worst[verb][1]}")
         wrong = _rate(read_ledger(ledger))
     plan.say(f"{wrong:.0f} acknowledged transactions a second on the whole")
     return [line for verb in _VERBS for line in _lines(verb, pauses[verb], estimates[verb])]
@@ -76,13 +70,11 @@ def _rehearse(migration: Migration) -> float:
     return float(found[1]) * (1000 if found[2] == "s" else 1)
 
 
-def _flip(migration: Migration, verb: str, ledger: Path) -> tuple[float, str]:
-    """The pause, in milliseconds, and the steps as the operator sees them."""
+def _flip(migration: Migration, verb: str, ledger: Path) -> float:
     began = time.monotonic_ns()
-    said = run(python("operations.cli", verb), migration.settings).output
+    run(python("operations.cli", verb), migration.settings)
     time.sleep(_SECONDS_AFTER)
-    steps = "\n".join(line for line in said.splitlines() if _STEP.match(line))
-    return read_ledger(ledger).pauses(began, time.monotonic_ns())[0].milliseconds, steps
+    return read_ledger(ledger).pauses(began, time.monotonic_ns())[0].milliseconds
 
 
 def _rate(ledger: Ledger) -> float:

@@ -32,7 +32,7 @@ class Daemon:
     """One program; it can be killed at a named step, and started again."""
 
     def __init__(self, name: str, settings: dict[str, str], folder: Path) -> None:
-        self._program = {"topics": "sink.topics.app"}.get(name, f"{name}.app")
+        self._program = f"{name}.app"
         self._settings = {f"SWITCHBACK_{key.upper()}": value for key, value in settings.items()}
         self._log = folder / f"{name}.txt"
         self._process: Forked | None = None

@@ -44,11 +44,6 @@ def latest() -> Topic:
     return Topic(_exactly("cleanup.policy", "compact"), {**_COMMON, **small})
 
 
-def table_topic(retention_ms: int) -> Topic:
-    """A topic for everybody: how long it keeps its records, and how it is made otherwise, is its reader's business."""
-    return Topic({}, {"cleanup.policy": "delete", "retention.ms": str(retention_ms), "max.message.bytes": "1048588"})
-
-
 def topics_of(stream: str, retention_ms: int) -> dict[str, Topic]:
     """The stream's topics by name: spine, control stream and reports."""
     parts = {"spine": history(retention_ms), "control": history(_FOREVER), "progress": latest()}

@@ -1,1 +1,0 @@
-"""The table topics: what happens to the data, for everybody who reads Kafka, in the envelope of Debezium."""
