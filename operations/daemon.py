@@ -19,6 +19,8 @@ from shared.program import BUG_EXIT_CODE
 from shared.settings import Settings, to_environment
 from shared.steps import VARIABLE as KILL_AT
 
+_MODULES = {"topics": "sink.topics.app"}  # the others are <name>.app
+
 _FINAL = {2, 3}  # wrong settings, and what must not simply be started again
 _BUGS = {1, BUG_EXIT_CODE}  # what may pass is tried again inside: 1 is what Python ends with
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -28,7 +30,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 class Daemon:
-    """Keeps the program ``<name>.app`` running until told otherwise."""
+    """Keeps the program ``switchback-<name>`` running until told otherwise."""
 
     def __init__(self, name: str, settings: Settings, listen: Callable[[str], None], **overrides: str) -> None:
         self.name = name
@@ -42,7 +44,7 @@ class Daemon:
 
     def start(self) -> None:
         """Start it now."""
-        command = [sys.executable, "-P", "-m", f"{self.name}.app", "--supervised"]
+        command = [sys.executable, "-P", "-m", _MODULES.get(self.name, f"{self.name}.app"), "--supervised"]
         self._process = subprocess.Popen(
             command,
             env=self._environment,

@@ -29,7 +29,10 @@ _PANELS = (
         "Telling the application",
         frozenset({"hooks", "hook_seconds", "env_file", "app_sqlite_url", "app_postgres_url_file"}),
     ),
-    ("Messages and metrics", frozenset({"capture_port", "sink_port", "bind", "log_format", "log_level"})),
+    (
+        "Messages and metrics",
+        frozenset({"capture_port", "sink_port", "topics_port", "bind", "log_format", "log_level"}),
+    ),
 )
 
 

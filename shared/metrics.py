@@ -184,6 +184,29 @@ class SinkMetrics(CommonMetrics):
         )
 
 
+class TopicsMetrics:
+    """The table topics' metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.records = Counter(
+            "switchback_topics_records", "Records sent to table topics.", ["topic"], registry=registry
+        )
+        self.groups = Counter("switchback_topics_groups", "Groups published.", ["kind"], registry=registry)
+        self.lease = Gauge("switchback_topics_lease", "Lease of the last group published.", registry=registry)
+        self.group = Gauge("switchback_topics_group", "Number of the last group published.", registry=registry)
+        self.lag_records = Gauge(
+            "switchback_topics_lag_records", "Records of the spine that have not been published.", registry=registry
+        )
+        self.lag_seconds = Gauge(
+            "switchback_topics_lag_seconds",
+            "Age of the last change published when it was sent; 0 if none is on its way.",
+            registry=registry,
+        )
+        self.last_group_time = Gauge(
+            "switchback_topics_last_group_timestamp_seconds", "When the last group was published.", registry=registry
+        )
+
+
 class ProgramMetrics:
     """What ``run_program`` itself measures for any daemon."""
 

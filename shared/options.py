@@ -119,6 +119,21 @@ class Settings(BaseSettings):
     wal_warn_mb: Count = Field(default=1_024, description="size of the -wal file that is too large, in megabytes")
     retention_days: Count = Field(default=7, description="how long the log keeps what was applied")
 
+    topics_prefix: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        max_length=200,
+        description="table topics' first name; empty: the stream",
+    )
+    topics_format: Literal["plain", "schema"] = Field(
+        default="plain", description="table topics' JSON, as it is or with Kafka Connect's schema in each record"
+    )
+    topics_tombstones: bool = Field(default=True, description="whether a tombstone follows each delete")
+    topics_decimals: Literal["string", "double"] = Field(
+        default="string", description="how table topics say numbers of columns declared DECIMAL or NUMERIC"
+    )
+    topics_retention_days: Count = Field(default=7, description="how long table topics keep their records")
+
     hooks: Path | None = Field(default=None, description="folder with programs to run at a change of sides")
     hook_seconds: float = Field(default=60.0, gt=0, description="how long such a program may take")
     env_file: Path | None = Field(
@@ -134,6 +149,9 @@ class Settings(BaseSettings):
         default=9464, description="port of capture's metrics and /primary; 0: any free one, off: none"
     )
     sink_port: Port = Field(default=9465, description="port of sink's metrics and /primary; 0: any free one, off: none")
+    topics_port: Port = Field(
+        default=9466, description="port of the table topics' metrics and /primary; 0: any free one, off: none"
+    )
     bind: str = Field(default="127.0.0.1", description="address that metrics are served on")
     log_format: LogFormat = Field(default="text", description="how the programs' own messages are written")
     log_level: LogLevel = Field(default="info", description="which of them are written")

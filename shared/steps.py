@@ -38,8 +38,17 @@ CLOSING_STEPS = (
     "gave-up",
 )
 OPENING_STEPS = ("drained", "prepared", "before-opening", "opening-said", "opened")
+TOPICS_STEPS = (
+    "publishing-claimed",
+    "publishing-started",
+    "publishing-read",
+    "publishing-begun",
+    "publishing-sent",
+    "publishing-flushed",
+    "publishing-kept",
+)
 CUTOVER_STEPS = ("before-asking", "asking-said", "held-seen", "verified-said", "opened-seen", "announced")
-STEPS = CAPTURE_STEPS + SINK_STEPS + CLOSING_STEPS + OPENING_STEPS + CUTOVER_STEPS
+STEPS = CAPTURE_STEPS + SINK_STEPS + CLOSING_STEPS + OPENING_STEPS + CUTOVER_STEPS + TOPICS_STEPS
 
 _armed: str | None = None
 _left = 0

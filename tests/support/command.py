@@ -45,7 +45,7 @@ class Command:
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self._folder = folder
-        given = {"capture_port": "off", "sink_port": "off", **settings}
+        given = {"capture_port": "off", "sink_port": "off", "topics_port": "off", **settings}
         ours = {f"SWITCHBACK_{name.upper()}": str(value) for name, value in given.items()}
         others = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBACK_")}
         self._environment = {**others, **ours, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}

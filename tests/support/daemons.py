@@ -32,7 +32,7 @@ class Daemon:
     """One program; it can be killed at a named step, and started again."""
 
     def __init__(self, name: str, settings: dict[str, str], folder: Path) -> None:
-        self._program = f"{name}.app"
+        self._program = "sink.topics.app" if name == "topics" else f"{name}.app"
         self._settings = {f"SWITCHBACK_{key.upper()}": value for key, value in settings.items()}
         self._log = folder / f"{name}.txt"
         self._process: Forked | None = None
@@ -106,6 +106,7 @@ class Migration:
             "log": log or f"embedded:{source.with_suffix('.log')}",
             "capture_port": "off",
             "sink_port": "off",
+            "topics_port": "off",
             **settings,
         }
         self.settings = common

@@ -21,8 +21,9 @@ import operations.cutover.controls
 import operations.cutover.flip
 import operations.telling.announcing
 import sink.app
+import sink.topics.app
 
-PROGRAMS = (capture.app, sink.app, operations.cli)
+PROGRAMS = (capture.app, sink.app, sink.topics.app, operations.cli)
 
 
 def main() -> None:

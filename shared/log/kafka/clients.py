@@ -26,6 +26,7 @@ BATCH_BYTES = 1_000_000
 """Small records travel together up to this size; with all overhead below the broker's default limit."""
 _FETCH_BYTES = 4_000_000
 _PATIENCE_MS = int(PATIENCE_SECONDS * 1000)
+_NEVER_MS = 24 * 3600 * 1000
 
 
 def make_producer(settings: Settings) -> Any:  # noqa: ANN401  (the client has no types)
@@ -40,6 +41,24 @@ def make_producer(settings: Settings) -> Any:  # noqa: ANN401  (the client has n
         "max_request_size": 1_048_576,
         "max_block_ms": _PATIENCE_MS,
         "delivery_timeout_ms": _PATIENCE_MS,
+    }
+    return _make(kafka.KafkaProducer, {**own, **_SENDING_OR_READING, **settings})
+
+
+def make_publisher(settings: Settings, largest: int) -> Any:  # noqa: ANN401
+    """A producer whose records, of up to ``largest`` bytes, the broker neither doubles nor reorders.
+
+    It never drops a record by itself, for the next one would then leave a gap: whoever uses it gives it up whole.
+    """
+    own = {
+        "acks": "all",
+        "enable_idempotence": True,
+        "max_in_flight_requests_per_connection": 5,
+        "batch_size": BATCH_BYTES // 2,
+        "linger_ms": 2,
+        "max_request_size": largest,
+        "max_block_ms": _PATIENCE_MS,
+        "delivery_timeout_ms": _NEVER_MS,
     }
     return _make(kafka.KafkaProducer, {**own, **_SENDING_OR_READING, **settings})
 

@@ -44,6 +44,12 @@ def latest() -> Topic:
     return Topic(_exactly("cleanup.policy", "compact"), {**_COMMON, **small})
 
 
+def table_topic(retention_ms: int, largest: int) -> Topic:
+    """A table topic: made to keep its records that long, and whoever runs the broker may change that."""
+    size = {"max.message.bytes": Rule(str(largest), lambda given: int(given) >= largest)}
+    return Topic(size, {**_COMMON, "cleanup.policy": "delete", "retention.ms": str(retention_ms)})
+
+
 def topics_of(stream: str, retention_ms: int) -> dict[str, Topic]:
     """The stream's topics by name: spine, control stream and reports."""
     parts = {"spine": history(retention_ms), "control": history(_FOREVER), "progress": latest()}

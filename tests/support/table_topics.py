@@ -1,0 +1,145 @@
+"""Table topics under test: a spine made by hand or by capture, a plain consumer, and what its records come to."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kafka
+
+from daemons import Daemon
+from shared import wire
+from shared.groups import Change
+from shared.log.contract import LogBackend
+from shared.log.opening import open_log
+from shared.log.spine import Writer
+from shared.tables import Schema
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Read:
+    """A record as any consumer gets it; schemas are left out where there are any."""
+
+    offset: int
+    key: Row
+    value: Row | None
+    headers: dict[str, str]
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        change, part = self.headers["switchback.index"].split(".")
+        return int(self.headers["switchback.group"]), int(change), int(part)
+
+
+def raw_records(bootstrap: str, topic: str) -> list[Any]:
+    """Every record of the topic, by a consumer with the client's own defaults."""
+    consumer = kafka.KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", group_id=None)
+    place = kafka.TopicPartition(topic, 0)
+    with closing(consumer):
+        consumer.assign([place])
+        end = consumer.end_offsets([place])[place]
+        consumer.seek_to_beginning(place)
+        found: list[Any] = []
+        while consumer.position(place) < end:
+            found += consumer.poll(timeout_ms=500).get(place, [])
+        return found
+
+
+def records(bootstrap: str, topic: str) -> list[Read]:
+    found = []
+    for record in raw_records(bootstrap, topic):
+        headers = {name: value.decode() for name, value in record.headers}
+        value = _payload(record.value) if record.value is not None else None
+        found.append(Read(record.offset, _payload(record.key), value, headers))
+    return found
+
+
+def _payload(data: bytes) -> Row:
+    def refuse(word: str) -> None:
+        message = f"{word} is no JSON"
+        raise AssertionError(message)
+
+    read = json.loads(data, parse_constant=refuse)
+    payload: Row = read["payload"] if read.keys() == {"schema", "payload"} else read
+    return payload
+
+
+def replayed(found: Iterable[Read], key: Sequence[str]) -> dict[tuple[Any, ...], Row]:
+    """The rows that a consumer is left with; each record must be new and in its place."""
+    rows: dict[tuple[Any, ...], Row] = {}
+    last = (-1, -1, -1)
+    for number, record in enumerate(found):
+        assert record.place > last, f"offset {record.offset}: {record.place} after {last}"
+        assert record.offset == number == int(record.headers["switchback.offset"])
+        last = record.place
+        name = tuple(record.key[part] for part in key)
+        if record.value is None:
+            assert name not in rows
+        elif record.value["op"] == "d":
+            rows.pop(name, None)
+        else:
+            rows[name] = record.value["after"]
+    return rows
+
+
+class Spine:
+    """A stream's spine written by the test itself, and ``switchback-topics`` on it."""
+
+    def __init__(self, bootstrap: str, stream: str, folder: Path, **settings: str) -> None:
+        self.bootstrap, self.stream = bootstrap, stream
+        self.log: LogBackend = open_log(f"kafka://{bootstrap}", stream)
+        self.writer = Writer(self.log.spine, stream, "first")
+        self.writer.claim(1, self.writer.anchor)
+        self.seq = 0
+        common = {"stream": stream, "log": f"kafka://{bootstrap}", "state_dir": str(folder), "topics_port": "off"}
+        self.topics = Daemon("topics", {**common, **settings}, folder)
+
+    def schema(self, schema: Schema) -> None:
+        self.writer.append("schema", [wire.encode(schema)], epoch=0, first_seq=1, last_seq=0)
+
+    def copy(self, table: str, *rows: Sequence[Any]) -> None:
+        meta = {"table": table, "done": True}
+        pieces = wire.encode_rows(table, rows)
+        self.writer.append("snapshot", pieces, epoch=0, first_seq=self.seq + 1, last_seq=self.seq, meta=meta)
+
+    def change(self, *changes: tuple[str, str, Sequence[Any]], epoch: int = 0) -> None:
+        """One group: (table, op, row image) each."""
+        first = self.seq + 1
+        group = [Change(t, op, first + n, 1_000 + first + n, row) for n, (t, op, row) in enumerate(changes)]  # type: ignore[arg-type]
+        self.seq += len(group)
+        self.writer.append("changes", wire.encode_changes(group), epoch=epoch, first_seq=first, last_seq=self.seq)
+
+    def barrier(self) -> None:
+        self.writer.append(
+            "barrier", [], epoch=0, first_seq=self.seq + 1, last_seq=self.seq, meta={"purpose": "handover"}
+        )
+
+    def wait_published(self, seconds: float = 30.0) -> None:
+        """Until the program has kept that it is past the last group."""
+        position = self.writer.flush()
+        wait_published(self.log, self.stream, position.number, self.topics, seconds)
+
+    def close(self) -> None:
+        self.topics.kill()
+        self.log.close()
+
+
+def wait_published(log: LogBackend, prefix: str, number: int, daemon: Daemon, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while published(log, prefix) < number:
+        assert daemon.running, daemon.output[-3000:]
+        assert time.monotonic() < deadline, f"group {number} is not published:\n{daemon.output[-3000:]}"
+        time.sleep(0.05)
+
+
+def published(log: LogBackend, prefix: str) -> int:
+    """The number of the group up to which everything is published."""
+    body = log.reports().get(f"topics {prefix}")
+    return int(json.loads(body).get("number", 0)) if body else 0
