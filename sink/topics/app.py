@@ -56,7 +56,7 @@ def _work(context: Context, measures: Measures, publisher: str) -> None:
     with ExitStack() as stack:
         log = open_log_of(settings)
         stack.callback(log.close)
-        channel = Channel(log.control, context.page.update)
+        channel = Channel(log.control, context.heard)
         check_not_completed(channel.open())
         progress = Progress(log, settings.topics_prefix or settings.stream, publisher)
         before = progress.claim()
@@ -68,7 +68,12 @@ def _work(context: Context, measures: Measures, publisher: str) -> None:
         opener = _Opener(settings, before)
         session = stack.enter_context(closing(Session(log, reader, progress, channel, measures, opener.open)))
         session.begin(before.position, progress.schema() if before.number else None)
-        session.run(context.stop, context.retrying.well)
+
+        def well() -> None:
+            context.pulse.stands(copied=True, behind=0.0)
+            context.retrying.well()
+
+        session.run(context.stop, well)
 
 
 class _Opener(NamedTuple):
