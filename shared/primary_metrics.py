@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from shared.control.fold import State
+from shared.control.fold import Attempt, State
 from shared.control.pause import held_ms
 from shared.metrics import NOT_KNOWN
 from shared.primary_page import PHASES, phase_of
@@ -27,6 +27,13 @@ class PrimaryMetrics:
         self._pause = Gauge(
             "switchback_last_pause_seconds", "For how long the last change of sides held writers.", registry=registry
         )
+        self._steps = Gauge(
+            "switchback_switch_step_timestamp_seconds",
+            "When the step of the last attempt was recorded.",
+            ["step"],
+            registry=registry,
+        )
+        self._attempt = ""
         for gauge in (self._epoch, self._switched, self._pause):
             gauge.set(NOT_KNOWN)
 
@@ -42,3 +49,13 @@ class PrimaryMetrics:
         last = state.last
         if last and last.opened:
             self._pause.set((held_ms(last) or 0) / 1000)
+        attempt = state.attempt or (last.attempt if last else None)
+        if attempt:
+            self._set_steps(attempt)
+
+    def _set_steps(self, attempt: Attempt) -> None:
+        if attempt.id != self._attempt:
+            self._steps.clear()
+            self._attempt = attempt.id
+        for step, at_ms in attempt.times.items():
+            self._steps.labels(step.lower()).set(at_ms / 1000)

@@ -8,11 +8,13 @@ from contextlib import closing
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from command import QuickCommand
 from daemons import Migration, wait_until
 from documented import documented
 from fix_migration import Begin
+from missing import find_free_ports
 from scraping import get, get_json, port_of, scrape, value
 from traffic import Traffic
 
@@ -30,26 +32,25 @@ def metered(begin: Begin, postgres_dsn: str) -> Iterator[Migration]:
     migration.kill()
 
 
-@pytest.mark.parametrize(("program", "heading"), [("capture", "Capture"), ("sink", "Sink")])
-def test_a_daemon_exports_what_the_page_describes_and_nothing_else(
-    metered: Migration, program: str, heading: str
-) -> None:
-    families = scrape(port_of(metered, program))
-    exported = {
-        family.name + ("_total" if family.type == "counter" else ""): family.type
-        for family in families
-        if not family.name.endswith("_created")
-    }
-    assert exported == documented("Both daemons", heading, "The process")
+def _exported(port: int) -> dict[str, str]:
+    families = [family for family in scrape(port) if not family.name.endswith("_created")]
+    return {family.name + ("_total" if family.type == "counter" else ""): family.type for family in families}
 
 
-def test_a_scrape_is_answered_while_sqlite_is_locked_for_writers_and_readers(metered: Migration) -> None:
-    with closing(sqlite3.connect(metered.source, isolation_level=None)) as db:
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+def test_daemons_export_what_the_page_describes_and_nothing_else(metered: Migration) -> None:
+    for program, heading in (("capture", "Capture"), ("sink", "Sink")):
+        exported = _exported(port_of(metered, program))
+        assert exported == documented("Both daemons", heading, "The process")
+
+
+def test_a_scrape_is_answered_while_sqlite_is_locked_for_writers_and_readers(begin: Begin, postgres_dsn: str) -> None:
+    migration = begin(postgres_dsn, wal=False, capture_port="0", sink_port="0")
+    migration.start()
+    migration.wait_in_step()
+    with closing(sqlite3.connect(migration.source, timeout=30, isolation_level=None)) as db:
         db.execute("BEGIN EXCLUSIVE")
-        db.execute("INSERT INTO receipt VALUES (999, 999, 'locked')")
         for program in ("capture", "sink"):
-            status, body = get(port_of(metered, program), "/metrics")
+            status, body = get(port_of(migration, program), "/metrics")
             assert status == 200
             assert "switchback_group" in body
         db.execute("ROLLBACK")
@@ -99,15 +100,15 @@ def test_the_sink_says_that_a_migration_of_the_tables_stopped_capture(metered: M
     )
 
 
-@pytest.mark.parametrize("program", ["capture", "sink"])
-def test_daemons_in_step_are_well_and_ready(metered: Migration, program: str) -> None:
-    port = port_of(metered, program)
-    wait_until("it is ready", lambda: get_json(port, "/readyz") == (200, {"ok": True, "reason": ""}))
-    assert get_json(port, "/healthz") == (200, {"ok": True, "reason": ""})
+def test_daemons_in_step_are_well_and_ready(metered: Migration) -> None:
+    well = (200, {"ok": True, "reason": ""})
+    for port in (port_of(metered, program) for program in ("capture", "sink")):
+        wait_until("it is ready", lambda: get_json(port, "/readyz") == well)  # noqa: B023  (called at once)
+        assert get_json(port, "/healthz") == well
 
 
 def test_a_sink_without_its_database_is_well_and_not_ready(begin: Begin, postgres_dsn: str) -> None:
-    away = begin(postgres_dsn.replace("port=", "port=1"), sink_port="0")
+    away = begin(make_conninfo(postgres_dsn, port=str(find_free_ports(1))), sink_port="0")
     away.sink.start()
     wait_until("it waits", lambda: away.sink.says("waiting to try again"))
     port = port_of(away, "sink")
