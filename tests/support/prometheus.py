@@ -12,15 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-import yaml
-
 from daemons import Migration, wait_until
 from missing import find_free_ports, give_up
 from scraping import port_of
 
 KIT = Path(__file__).parents[2] / "deploy" / "prometheus"
-STREAM = "app"
 
 
 def find_tool(name: str) -> str:
@@ -61,13 +57,17 @@ class Prometheus:
 @contextmanager
 def scraping(migration: Migration, folder: Path) -> Iterator[Prometheus]:
     """Prometheus on the repository's own configuration, but for targets and intervals."""
-    settings = yaml.safe_load((KIT / "prometheus.yml").read_text())
-    settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    settings["rule_files"] = [str(KIT / "rules" / "*.yml")]
-    for job in settings["scrape_configs"]:
-        program = job["job_name"].removeprefix("switchback-")
-        job["static_configs"][0]["targets"] = [f"127.0.0.1:{port_of(migration, program)}"]
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    settings = (KIT / "prometheus.yml").read_text()
+    for given, ours in (
+        ("capture:9464", f"127.0.0.1:{port_of(migration, 'capture')}"),
+        ("sink:9465", f"127.0.0.1:{port_of(migration, 'sink')}"),
+        ("scrape_interval: 5s", "scrape_interval: 1s"),
+        ("evaluation_interval: 15s", "evaluation_interval: 1s"),
+        ("rules/*.yml", f"{KIT}/rules/*.yml"),
+    ):
+        assert given in settings
+        settings = settings.replace(given, ours)
+    (folder / "prometheus.yml").write_text(settings)
     port = find_free_ports(1)
     command = [find_tool("prometheus"), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     with (folder / "prometheus.txt").open("w") as said:
@@ -79,10 +79,3 @@ def scraping(migration: Migration, folder: Path) -> Iterator[Prometheus]:
     finally:
         process.terminate()
         process.wait(30)
-
-
-@pytest.fixture
-def prometheus_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "prometheus"
-    folder.mkdir()
-    return folder
