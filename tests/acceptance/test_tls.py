@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def company(
             kafka_security_protocol="SASL_SSL",
             kafka_cafile=str(authority.pem),
             kafka_replication="1",
+            stream=f"tls-{uuid.uuid4().hex[:8]}",
         )
         company = Company(migration, roles, secure_kafka, tmp_path)
         company.start()
@@ -132,4 +134,4 @@ def test_a_server_that_is_an_impostor_and_a_user_without_rights_are_named(compan
     _ended_over(sink, "the broker's certificate is not to be trusted", **own, kafka_cafile=str(other))
     company.file("kafka", "sink").write_text("wrong")
     _ended_over(sink, "Authentication failed", **own)
-    _ended_over(company.migration.capture, "the broker refuses", "topic app", **company.settings("status"))
+    _ended_over(company.migration.capture, "the broker refuses", "topic tls-", **company.settings("status"))

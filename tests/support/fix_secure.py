@@ -34,13 +34,13 @@ from shared.embedded_postgres import EmbeddedPostgres, find_system_programs
 _LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Who vouches for both servers."""
-    return Authority(tmp_path)
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def secure_postgres(authority: Authority) -> Iterator[str]:
     """The superuser's DSN of a server that takes connections with TLS alone, certificate checked."""
     programs = find_system_programs()  # the wheel's are built without TLS
@@ -130,12 +130,13 @@ def _parser(*needed: str) -> argparse.ArgumentParser:
     return parser
 
 
-@pytest.fixture
-def secure_kafka(authority: Authority, tmp_path: Path) -> Iterator[SecureKafka]:
-    """A broker for this test alone; nobody may do anything there that no ACL allows."""
+@pytest.fixture(scope="module")
+def secure_kafka(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+    """A broker in which nobody may do anything that no ACL allows; streams must have names of their own."""
     port = find_free_ports(3)
     pem, key = authority.vouch("kafka")
-    store = tmp_path / "broker.pem"
+    folder = tmp_path_factory.mktemp("kafka")
+    store = folder / "broker.pem"
     store.write_text(key.read_text() + pem.read_text())
     store.chmod(0o600)
     listeners = f"SASL_SSL://127.0.0.1:{port},ADMIN://127.0.0.1:{port + 2}"
@@ -151,5 +152,5 @@ def secure_kafka(authority: Authority, tmp_path: Path) -> Iterator[SecureKafka]:
         "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users=User:ANONYMOUS",  # whoever comes by the administrator's listener
     )
-    with start_broker(Broker(tmp_path / "broker", port), *properties) as broker:
+    with start_broker(Broker(folder / "broker", port), *properties) as broker:
         yield SecureKafka(broker, f"127.0.0.1:{port + 2}", properties)
