@@ -16,7 +16,7 @@ from daemons import Migration
 from fix_migration import STOPPED, Begin
 from fix_postgres import new_database
 from shared.postgres import ledger, reverse
-from shared.postgres.version import FORMAT
+from shared.postgres.version import FORMAT, bring_up
 from switching import SqliteSide
 
 STATES = Path(__file__).parents[1] / "support" / "states"
@@ -52,6 +52,17 @@ def test_this_version_goes_on_where_one_before_was_killed(
     assert switched.code == 0, switched.out + switched.errors
     migration.wait_in_step()
     assert_equal(migration.source, migration.dsn, "account", "item")
+
+
+@pytest.mark.parametrize("state", sorted(STATES.iterdir()), ids=lambda state: state.name)
+def test_an_administrators_new_script_does_not_keep_older_tables_from_their_upgrade(
+    postgres_dsn: str, state: Path
+) -> None:
+    with psycopg.connect(postgres_dsn, autocommit=True) as db:
+        db.execute((state / "target.sql").read_bytes())
+        db.execute((ledger.DDL + reverse.DDL).encode())
+        bring_up(db)
+        assert _columns(db) >= _columns_of_new_tables(postgres_dsn)
 
 
 def _columns(db: psycopg.Connection) -> set[tuple[str, ...]]:
