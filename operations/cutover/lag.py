@@ -22,11 +22,14 @@ _LOOKS = 6
 _WAITING = """
 SELECT (SELECT count(*) FROM switchback.changes AS c JOIN switchback.captured AS t USING (number)
          WHERE t.stream = %(stream)s
-           AND c.xid >= (coalesce(nullif(s.checkpoint, '')::json ->> 'horizon', '0'))::text::xid8),
+           AND c.xid >= coalesce(nullif(nullif(s.checkpoint, '')::json ->> 'horizon', ''), '0')::xid8),
        coalesce((nullif(s.checkpoint, '')::json ->> 'seq')::bigint, 0)
   FROM switchback.side AS s WHERE s.stream = %(stream)s
 """
-"""Changes behind the last checkpoint, and the number of the last one before it."""
+"""Changes behind the last checkpoint, and the number of the last one before it.
+
+Where nothing is published yet the horizon is ''; PostgreSQL 16 and newer take that for no xid8.
+"""
 
 
 _OLDEST = """

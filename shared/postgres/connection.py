@@ -23,6 +23,14 @@ _KEEPALIVE: dict[str, Any] = {
 _SESSION = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 3; SET client_encoding = 'UTF8'"
 """What the meaning of values hangs on must not be left to the settings of a role or a database."""
 
+_HOME = """
+SELECT set_config('search_path', string_agg(quote_ident(name), ', ' ORDER BY number), false)
+  FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, number)
+ WHERE name <> 'switchback' HAVING count(*) > 0
+"""
+"""The application's tables must never come to lie in Switchback's own schema, to which the usual search path leads a
+role of that name as soon as there is such a schema; it goes with all that is in it when the migration is completed."""
+
 
 def connect(dsn: str, *, application_name: str) -> psycopg.Connection[Any]:
     """Open a connection in autocommit mode; BadInput for what the operator must change, Retry for a server away.
@@ -58,6 +66,7 @@ def connect(dsn: str, *, application_name: str) -> psycopg.Connection[Any]:
 
 def _settle(db: psycopg.Connection[Any]) -> None:
     db.execute(_SESSION)
+    db.execute(_HOME)
     for name, binary in (("json", TextBinaryLoader), ("jsonb", _JsonbTextLoader)):
         db.adapters.register_loader(name, TextLoader)
         db.adapters.register_loader(name, binary)

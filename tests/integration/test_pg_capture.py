@@ -13,6 +13,8 @@ from psycopg import errors
 
 from captured import Captured
 from comparing import past_the_fence
+from inprocess import STREAM
+from operations.cutover.lag import _WAITING
 from shared.groups import Position
 from shared.postgres.fence import read_refused
 from shared.postgres.horizon import horizon_holder
@@ -82,6 +84,15 @@ def test_nothing_behind_a_transaction_under_way_is_published_before_its_end(capt
             assert f"process {slow.info.backend_pid}" in horizon_holder(db)
     assert {change.values[0] for change in captured.read()} == {1, 2}
     captured.assert_same()
+
+
+def test_the_lag_is_known_before_anything_was_written(captured: Captured) -> None:
+    captured.restart()  # saves where it is: nowhere yet
+    with captured.connect() as db:
+        assert db.execute(_WAITING, {"stream": STREAM}).fetchone() == (0, 0)
+    captured.run("UPDATE parent SET n = 5")
+    with captured.connect() as db:
+        assert db.execute(_WAITING, {"stream": STREAM}).fetchone() == (3, 0)
 
 
 def test_the_same_row_written_in_another_order_than_the_transactions_began_ends_right(captured: Captured) -> None:

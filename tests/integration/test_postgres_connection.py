@@ -128,3 +128,12 @@ def test_the_session_does_not_depend_on_the_settings_of_the_database(postgres_ds
 def test_json_is_loaded_as_the_text_that_it_is(db: psycopg.Connection[Any], *, binary: bool) -> None:
     row = db.execute("""SELECT '{"a":  1}'::json, '{"a":  1}'::jsonb""", binary=binary).fetchone()
     assert row == ('{"a":  1}', '{"a": 1}')
+
+
+def test_the_applications_tables_are_never_made_in_switchbacks_own_schema(postgres_dsn: str) -> None:
+    leads_there = other(postgres_dsn, options="-c search_path=switchback,public")
+    with closing(connect(leads_there, application_name="test")) as first:
+        first.execute("CREATE SCHEMA switchback")
+        assert first.execute("SELECT current_schema()").fetchone() == ("public",)
+    with closing(connect(leads_there, application_name="test")) as later:
+        assert later.execute("SELECT current_schema()").fetchone() == ("public",)
