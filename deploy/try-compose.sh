@@ -4,7 +4,7 @@
 #
 #   deploy/try-compose.sh          exit code 0 if nothing was lost
 #
-# KEEP=1 leaves the stack up.  PROFILES="demo topics" adds the table topics.  Ports are 2xxxx, on the loopback address.
+# KEEP=1 leaves the stack up.  PROFILES=demo leaves the table topics out.  Ports are 2xxxx, on the loopback address.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,7 +12,7 @@ export COMPOSE_PROJECT_NAME=switchback-try
 export KAFKA_PORT=29192 POSTGRES_PORT=25432 PROMETHEUS_PORT=29090 GRAFANA_PORT=23000
 patience=${PATIENCE:-300} # seconds for each wait
 profiles=(--profile tools)
-for profile in ${PROFILES:-demo}; do profiles+=(--profile "$profile"); done
+for profile in ${PROFILES:-demo topics}; do profiles+=(--profile "$profile"); done
 
 compose() { docker compose "${profiles[@]}" --progress quiet "$@"; }
 operator() { compose run --rm --no-deps -T switchback "$@"; }
@@ -49,7 +49,7 @@ wait_for() { # WHAT COMMAND...: until the command succeeds
 is_in_step() { operator status --json | grep -q '"phase": *"in step"'; }
 is_synced() { operator status --json | grep -q '"synced": *true'; }
 answer() { compose exec -T prometheus promtool query instant http://127.0.0.1:9090 "$1"; }
-is_scraped() { answer 'sum(up{job="switchback"})' | grep -q '=> [2-9]'; }
+is_scraped() { answer 'sum(up{job=~"switchback-(capture|sink)"})' | grep -q '=> 2'; }
 is_healthy() { [[ -z $(compose ps --format '{{.Service}} {{.Health}}' | grep -v ' healthy$' | grep ' .' || true) ]]; }
 
 step "Bring it up"
@@ -84,8 +84,16 @@ wait_for "both sides hold the same" is_synced
 step "Compare both sides row for row, and count what the application was acknowledged"
 operator verify
 compose run --rm --no-deps -T --entrypoint python demo -m operations.demo.count --ledger /ledger \
-    /data/demo.db 'host=postgres dbname=app user=switchback passfile=/run/secrets/pgpass'
+    /data/demo.db 'host=postgres dbname=app user=app passfile=/run/secrets/pgpass'
 
 step "What Prometheus knows"
 wait_for "both daemons are scraped" is_scraped
-answer 'switchback_lag_changes'
+answer 'switchback_lag_changes{stage="applied"}'
+[[ -z $(answer 'ALERTS{alertstate="firing"}' | tee /dev/stderr) ]]
+echo "no alert is heard"
+
+if [[ " ${profiles[*]} " == *" topics "* ]]; then
+    step "What a consumer of the table topics sees"
+    compose exec -T kafka /opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server kafka:29092 --from-beginning \
+        --topic app.write_ledger --max-messages 1 --timeout-ms 60000
+fi
