@@ -14,7 +14,18 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import applying, commits, flipping, flowing, latency, machine, snapshot, transaction, verifying
+from tests.bench import (
+    applying,
+    commits,
+    flipping,
+    flowing,
+    latency,
+    machine,
+    metering,
+    snapshot,
+    transaction,
+    verifying,
+)
 from tests.bench.data import FOLDER
 from tests.bench.plan import Plan
 from tests.bench.results import Line, table
@@ -30,6 +41,7 @@ _SCENARIOS: dict[str, tuple[str, Callable[[Plan], list[Line]]]] = {
     "snapshot": ("Snapshot until indexes are there", snapshot.measure),
     "verifying": ("Verification", verifying.measure),
     "flipping": ("Write pause of the flip, through Kafka", flipping.measure),
+    "metering": ("What metrics cost, through Kafka", metering.measure),
     "transaction": ("A very large transaction", transaction.measure),
     "growth": ("Growth", snapshot.growth),
 }

@@ -28,6 +28,7 @@ class Migration:
     dsn: str
     stream: str
     log: str
+    ports: str = "off"  # of both daemons' metrics; "0" takes free ones
 
     @property
     def settings(self) -> dict[str, str]:
@@ -36,8 +37,8 @@ class Migration:
             "target": self.dsn,
             "stream": self.stream,
             "log": self.log,
-            "capture_port": "off",
-            "sink_port": "off",
+            "capture_port": self.ports,
+            "sink_port": self.ports,
         }
 
     def run_until_synced(self) -> Finished:
