@@ -100,7 +100,7 @@ class Measures:
 
     def _set_times(self, house: House, now: float) -> None:
         metrics, waiting = self._metrics, max(0, house.high - house.report.seq)
-        age = max(0.0, now - house.oldest_ms / 1000) if waiting and house.oldest_ms else 0.0
+        age = max(0.0, now - house.oldest_ms / 1000) if house.oldest_ms else 0.0  # also of what is not decided yet
         metrics.oldest_age.set(age)
         metrics.retention_left.set(math.inf if self._retention is None else self._retention - age)
         metrics.written_rate.set(self._written.note(now, house.high))

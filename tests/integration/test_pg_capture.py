@@ -276,3 +276,25 @@ def test_random_writers_side_by_side_come_to_what_is_there(captured: Captured) -
     while captured.read():
         pass
     captured.assert_same()
+
+
+def test_the_oldest_change_that_is_not_applied_is_dated(captured: Captured) -> None:
+    source = captured.source
+    assert source.oldest_ms(captured.progress.seq) is None
+    captured.run("UPDATE parent SET n = 1")
+    captured.read()
+    applied = captured.progress.seq
+    captured.run("UPDATE child SET n = 1")
+    with captured.connect() as db:
+        first = db.execute("SELECT min(ms) FROM switchback.changes").fetchone()
+        last = db.execute("SELECT max(ms) FROM switchback.changes").fetchone()
+    assert source.oldest_ms(0) == (first or [None])[0]
+    assert source.oldest_ms(applied) == (last or [None])[0]
+
+
+def test_what_a_transaction_under_way_holds_back_is_dated_too(captured: Captured) -> None:
+    with captured.connect() as slow:
+        slow.execute("UPDATE parent SET n = 1 WHERE id = 1")
+        captured.run("UPDATE parent SET n = 2 WHERE id = 2")
+        assert captured.read() == []
+        assert captured.source.oldest_ms(captured.progress.seq)
