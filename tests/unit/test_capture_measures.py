@@ -28,7 +28,7 @@ class Measured:
         self.measures = Measures(CaptureMetrics(self.registry), Pulse(), Path("app.db"), retention)
 
     def keep(self, *, high: int, logged: int, applied: int, age: float | None = None, error: str = "") -> None:
-        oldest = None if age is None else round((time.time() - age) * 1000)
+        oldest = None if age is None else int((time.time() - age) * 1000)
         report = Report(seq=applied, error=error, trouble=error)
         house = House(Progress(seq=logged, copied=True), {}, report, high, high, oldest, Verdict(), State())
         self.measures.kept_house(house)
