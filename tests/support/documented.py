@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
-_ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]+) \| ([^|]+) \|")
+_ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]+) \| ([^|]+) \| ([^|]*)\|$")
 
 
 class Described(NamedTuple):
@@ -17,6 +17,7 @@ class Described(NamedTuple):
     type: str
     unit: str
     meaning: str
+    remedy: str
 
 
 def described(*headings: str) -> list[Described]:
