@@ -1,7 +1,7 @@
 """``switchback grants kafka``: the commands that make the stream's topics and say who may do what there.
 
-Pure.  With the topics made beforehand no program needs the right to make any.  None needs a consumer group, and none
-a right on the cluster: producers are not idempotent (see ``shared.log.kafka.clients``).
+Pure.  With the log's topics made beforehand only ``switchback-topics`` needs the right to make any.  Nobody needs a
+consumer group, nor a right on the cluster: producers are not idempotent (see ``shared.log.kafka.clients``).
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from shared.settings import Settings
 _DAY_MS = 24 * 3600 * 1000
 _REPLICAS = 3
 _LOOK, _READ, _WRITE = ("Describe",), ("Read",), ("Read", "Write")
+_MAKE = ("Create", "Read", "Write", "DescribeConfigs")
 _RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "capture": {"spine": _WRITE, "control": _WRITE, "progress": _WRITE},
     "sink": {"spine": _READ, "control": _WRITE, "progress": _WRITE},
     "operator": {"spine": _READ, "control": _WRITE, "progress": _WRITE},
+    "topics": {"spine": _READ, "control": _READ, "progress": _WRITE},
     "status": {"spine": _LOOK, "control": _READ, "progress": _READ},
 }
 """Whoever opens the log sees to it that the topics' settings lose nothing: each has DescribeConfigs besides."""
@@ -32,7 +34,8 @@ def kafka_grants(settings: Settings, naming: Naming, command_config: str) -> str
         raise BadInput("the log is not in Kafka", where=settings.log, remedy="Set log to kafka://HOST:PORT")
     broker = settings.log.removeprefix("kafka://").rstrip("/")
     reach = ["--bootstrap-server", broker, "--command-config", command_config]
-    lines = [*_topics(settings, reach), *_acls(settings.stream, naming, reach)]
+    acls = [*_acls(settings.stream, naming, reach), *_table_topics(settings, naming, reach)]
+    lines = [*_topics(settings, reach), *acls]
     head = (
         f"# Topics and rights of stream {settings.stream}; {command_config} is how an administrator reaches the broker."
     )
@@ -45,6 +48,19 @@ def _topics(settings: Settings, reach: list[str]) -> Iterator[list[str]]:
         size = ["--partitions", "1", "--replication-factor", str(replicas)]
         given = [word for pair in made_with(topic, replicas).items() for word in ("--config", "=".join(pair))]
         yield ["kafka-topics.sh", *reach, "--create", "--if-not-exists", "--topic", name, *size, *given]
+
+
+def _table_topics(settings: Settings, naming: Naming, reach: list[str]) -> Iterator[list[str]]:
+    """Which tables there will be is not known here, so by their first name; if that is the stream's, not its log."""
+    prefix = settings.topics_prefix or settings.stream
+    principal = f"User:{naming.role('topics')}"
+    operations = [word for name in _MAKE for word in ("--operation", name)]
+    where = ["--topic", f"{prefix}.", "--resource-pattern-type", "prefixed"]
+    yield ["kafka-acls.sh", *reach, "--add", "--allow-principal", principal, *operations, *where]
+    if prefix == settings.stream:
+        for part in ("spine", "control"):
+            denied = ["--deny-principal", principal, "--operation", "Write", "--topic", f"{prefix}.{part}"]
+            yield ["kafka-acls.sh", *reach, "--add", *denied]
 
 
 def _acls(stream: str, naming: Naming, reach: list[str]) -> Iterator[list[str]]:

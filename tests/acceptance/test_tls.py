@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from certificates import Authority
 from command import Command, Said
 from comparing import TABLES, assert_equal
-from daemons import Daemon, Migration
+from daemons import Daemon, Migration, wait_until
 from fix_migration import BAD_INPUT, Begin
 from fix_roles import PROGRAMS, Roles, new_roles
 from fix_secure import SecureKafka
@@ -31,6 +31,8 @@ class Company:
         for role in PROGRAMS:
             self.file("postgres", role).write_text(roles.password + "\n")
             self.change_kafka_password(role)
+        self.change_kafka_password("topics")
+        self.topics = Daemon("topics", migration.settings, folder)
 
     def file(self, server: str, role: str) -> Path:
         return self._folder / f"{server}-{role}"
@@ -62,6 +64,11 @@ class Company:
     def start(self) -> None:
         self.migration.capture.start(**self.settings("capture"))
         self.migration.sink.start(**self.settings("sink"))
+        self.topics.start(
+            target="",
+            kafka_sasl_user=self.roles.name("topics"),
+            kafka_sasl_password_file=str(self.file("kafka", "topics")),
+        )
         self.migration.wait_in_step()
 
     def call(self, role: str, *words: str) -> Said:
@@ -91,6 +98,7 @@ def company(
         company.start()
         yield company
         migration.kill()
+        company.topics.kill()
 
 
 def _ended_over(daemon: Daemon, *words: str, **settings: str) -> None:
@@ -122,8 +130,10 @@ def test_there_and_back_over_tls_while_every_password_is_changed(company: Compan
     sqlite.transact(choose, 1, 4)
     migration.wait_in_step()
     assert_equal(migration.source, migration.dsn, *TABLES)
+    receipts = f"{migration.stream}.receipt"
+    wait_until("the table topic has all four receipts", lambda: company.kafka.records(receipts) == 4)
     postgres.close()
-    assert "Traceback" not in migration.capture.output + migration.sink.output
+    assert "Traceback" not in migration.capture.output + migration.sink.output + company.topics.output
 
 
 def test_a_server_that_is_an_impostor_and_a_user_without_rights_are_named(company: Company, tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import (
     ACL,
     ACLOperation,
     ACLPermissionType,
+    ACLResourcePatternType,
     KafkaAdminClient,
     ResourcePattern,
     ResourceType,
@@ -89,6 +91,11 @@ class SecureKafka:
             given = UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, password)
             admin.alter_user_scram_credentials([given])
 
+    def records(self, topic: str) -> int:
+        """How many stand in the topic."""
+        with closing(KafkaConsumer(bootstrap_servers=self.administrator)) as consumer:
+            return int(consumer.end_offsets([TopicPartition(topic, 0)])[TopicPartition(topic, 0)])
+
     def run(self, script: str) -> None:
         """Do what a script of kafka-topics.sh and kafka-acls.sh says, by the same protocol."""
         with closing(KafkaAdminClient(bootstrap_servers=self.administrator)) as admin:
@@ -113,14 +120,22 @@ def _create_topic(admin: KafkaAdminClient, words: list[str]) -> None:
 
 
 def _allow(admin: KafkaAdminClient, words: list[str]) -> None:
-    parser = _parser("--topic", "--allow-principal")
+    parser = _parser("--topic")
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--allow-principal")
+    who.add_argument("--deny-principal")
+    parser.add_argument("--resource-pattern-type", default="literal")
     parser.add_argument("--operation", action="append")
     parser.add_argument("--add", action="store_true", required=True)
     given = parser.parse_args(words)
-    topic = ResourcePattern(ResourceType.TOPIC, given.topic)
+    topic = ResourcePattern(
+        ResourceType.TOPIC, given.topic, ACLResourcePatternType[given.resource_pattern_type.upper()]
+    )
     names = {operation.name.replace("_", ""): operation for operation in ACLOperation}
-    allowed = [names[name.upper()] for name in given.operation]
-    admin.create_acls([ACL(given.allow_principal, "*", one, ACLPermissionType.ALLOW, topic) for one in allowed])
+    operations = [names[name.upper()] for name in given.operation]
+    kind = ACLPermissionType.ALLOW if given.allow_principal else ACLPermissionType.DENY
+    principal = given.allow_principal or given.deny_principal
+    admin.create_acls([ACL(principal, "*", one, kind, topic) for one in operations])
 
 
 def _parser(*needed: str) -> argparse.ArgumentParser:
