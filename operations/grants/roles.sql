@@ -44,5 +44,5 @@ GRANT pg_read_all_stats TO {capture}, {operator};
 -- Status reads how far things are, and no row of the application's: of the change log only which changes there are.
 GRANT USAGE ON SCHEMA switchback TO {status};
 GRANT SELECT ON switchback.format, switchback.ledger, switchback.side, switchback.copied, switchback.captured TO {status};
-GRANT SELECT (xid, seq, number) ON switchback.changes TO {status};
+GRANT SELECT (xid, seq, number, ms) ON switchback.changes TO {status};
 GRANT SELECT ON SEQUENCE switchback.refused, switchback.refused_last TO {status};
