@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -87,6 +89,38 @@ def replayed(found: Iterable[Read], key: Sequence[str]) -> dict[tuple[Any, ...],
         else:
             rows[name] = record.value["after"]
     return rows
+
+
+KEYS = {
+    "account": ("id",),
+    "item": ("id",),
+    "part": ("item", "line"),
+    "receipt": ("writer", "number"),
+    "bulk": ("id",),
+}
+"""The tables of ``traffic`` with their keys."""
+
+
+def assert_published(source: Path, bootstrap: str, prefix: str) -> None:
+    """Each record is there once and in its order, and they come to the rows that the source has now."""
+    for table, key in KEYS.items():
+        left = replayed(records(bootstrap, f"{prefix}.{table}"), key)
+        there = {tuple(row[name] for name in key): row for row in _rows(source, table)}
+        assert left.keys() == there.keys(), table
+        wrong = [(left[name], row) for name, row in there.items() if left[name] != row]
+        assert not wrong, f"{table}: {wrong[:3]}"
+
+
+def _rows(path: Path, table: str) -> list[Row]:
+    """A table's rows as JSON has them."""
+    with closing(sqlite3.connect(path, timeout=30)) as db:
+        db.row_factory = sqlite3.Row
+        found = [dict(row) for row in db.execute(f'SELECT * FROM "{table}"')]
+    return [{name: _json(value) for name, value in row.items()} for row in found]
+
+
+def _json(value: Any) -> Any:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 
 class Spine:
