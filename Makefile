@@ -9,7 +9,7 @@ COMPILE  = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
              --no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit bench fmt lint types imports kafka lock clean
+.PHONY: help setup demo test unit bench fmt lint types imports kafka connect lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ setup: .venv/.installed ## make .venv with the locked dependencies and this pack
 demo: setup ## a live migration under load, on a server of its own
 	$(BIN)/switchback demo
 
-test: lint types imports kafka ## all checks and all tests, with real servers
+test: lint types imports kafka connect ## all checks and all tests, with real servers
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 unit: setup ## the tests that need no server
@@ -51,6 +51,9 @@ imports: setup ## who may import whom
 
 kafka: ## fetch the jars of a Kafka broker, once
 	@deploy/kafka/broker fetch
+
+connect: ## fetch the jars of a Kafka Connect worker with Debezium's JDBC sink, once
+	@deploy/connect/connect fetch
 
 lock: setup ## write the lock files anew; UPGRADE=--upgrade takes newer versions
 	$(COMPILE) pyproject.toml --output-file requirements.lock

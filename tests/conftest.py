@@ -5,6 +5,7 @@ from __future__ import annotations
 pytest_plugins = [
     "fix_postgres",
     "fix_kafka",
+    "fix_connect",
     "fix_proxy",
     "fix_sqlite",
     "fix_migration",

@@ -92,8 +92,8 @@ class Projection:
             headers: list[tuple[str, bytes]] = [(OLD_KEY, old_key)] if old_key else []
             old_key = b""
             if change.op == "k" and following and following[0].op == "c" and following[0].table == table:
-                headers.append((NEW_KEY, shape.key(following[1])))
-                old_key = key
+                headers.append((NEW_KEY, shape.key_header(following[1])))
+                old_key = shape.key_header(row)
             place = Place(header.number, index)
             yield Outgoing(shape.topic, key, shape.value(value), place, change.time_ms, headers)
             if gone and self._tombstones:

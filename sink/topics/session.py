@@ -90,8 +90,7 @@ class Session:
         self._keep(ended=True)
 
     def _publish(self, group: Group) -> None:
-        if time.monotonic() > self._sure + _SURE_SECONDS:
-            self._check_owner()
+        self._make_sure()
         if group.header.kind == "schema":
             self._take_schema(group)
         elif self._projection and self._output:
@@ -108,6 +107,7 @@ class Session:
     def _send(self, group: Group, projection: Projection, output: Output) -> None:
         sent, time_ms = Counter[str](), 0
         for record in projection.records(group):
+            self._make_sure()
             if output.send(record, group.header):
                 sent[record.topic] += 1
                 time_ms = record.time_ms
@@ -136,6 +136,11 @@ class Session:
     def _keep(self, *, ended: bool = False) -> None:
         self._progress.keep(self._position, self._output.offsets if self._output else {}, ended=ended)
         self._kept = self._position
+
+    def _make_sure(self) -> None:
+        """A large group takes a while, and a machine may have slept."""
+        if time.monotonic() > self._sure + _SURE_SECONDS:
+            self._check_owner()
 
     def _check_owner(self) -> None:
         self._progress.check_owner()

@@ -43,6 +43,7 @@ class Shape:
         self._keys = table.key
         self._key_head = self._value_head = b""
         self._tail = b""
+        self._embedded = wanted.embedded
         if wanted.embedded:
             keys = [self.fields[place] for place in table.key_places]
             self._key_head = _head(key_schema(topic, keys))
@@ -91,6 +92,16 @@ class Shape:
             where = f"table {self.table.name}, key {', '.join(self._keys)}"
             raise Hold("a key holds NULL", where=where, remedy="Give the row a whole key, or leave the table out")
         return self._key_head + _encode(found) + self._tail
+
+    def key_header(self, row: Row) -> bytes:
+        """The key as Debezium's headers of a changed key have it: JSON, or as Kafka Connect shows a struct.
+
+        Connect's own reader of headers fails at JSON with values of several types, and with it Debezium's JDBC sink.
+        """
+        if not self._embedded:
+            return self.key(row)
+        shown = ",".join(f"{name}={row[name]}" for name in self._keys)
+        return f"Struct{{{shown}}}".encode()
 
     def value(self, envelope: Row) -> bytes:
         """A record's value."""

@@ -23,6 +23,7 @@ from tests.bench import (
     machine,
     metering,
     snapshot,
+    topics,
     transaction,
     verifying,
 )
@@ -38,6 +39,7 @@ _SCENARIOS: dict[str, tuple[str, Callable[[Plan], list[Line]]]] = {
     "latency": ("Latency through Kafka", latency.measure),
     "flowing": ("Changes from end to end through Kafka, four tables", flowing.measure),
     "applying": ("The sink alone, 60 % inserts, 30 % updates, 10 % deletes", applying.measure),
+    "topics": ("The table topics alone, the same mix", topics.measure),
     "snapshot": ("Snapshot until indexes are there", snapshot.measure),
     "verifying": ("Verification", verifying.measure),
     "flipping": ("Write pause of the flip, through Kafka", flipping.measure),

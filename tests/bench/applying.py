@@ -31,7 +31,7 @@ def measure(plan: Plan) -> list[Line]:
     changes = 20_000 if plan.quick else _CHANGES
     peer = _peer(changes) if _KIT in os.environ else None
     ours, peaks, theirs, their_peaks = list[float](), list[float](), list[float](), list[float]()
-    with _filled_log(plan, changes) as filled:
+    with filled_log(plan, changes) as filled:
         for number in range(plan.runs):
             speed, peak = _drain(plan, filled, changes)
             ours.append(speed)
@@ -53,7 +53,7 @@ def measure(plan: Plan) -> list[Line]:
 
 
 @contextmanager
-def _filled_log(plan: Plan, changes: int) -> Iterator[Migration]:
+def filled_log(plan: Plan, changes: int) -> Iterator[Migration]:
     """A log as capture wrote it while an application wrote at full speed."""
     with migrating(plan.servers, data.empty) as migration:
         with migration.daemons() as (capture, sink):

@@ -39,6 +39,7 @@ class Migration:
             "log": self.log,
             "capture_port": self.ports,
             "sink_port": self.ports,
+            "topics_port": self.ports,
         }
 
     def run_until_synced(self) -> Finished:
@@ -50,6 +51,9 @@ class Migration:
 
     def sink(self) -> Program:
         return Program(python("sink.app"), self.settings)
+
+    def topics(self, **settings: str) -> Program:
+        return Program(python("sink.topics.app"), {**self.settings, **settings})
 
     @contextmanager
     def daemons(self) -> Iterator[tuple[Program, Program]]:

@@ -179,9 +179,7 @@ def test_tables_that_would_share_a_topic_are_refused(make: Make) -> None:
     spine.topics.assert_ended(2, "table spine", "topics_prefix")
 
 
-def test_a_group_larger_than_memory_is_published_whole_and_an_abandoned_one_not_at_all(
-    make: Make, kafka_bootstrap: str
-) -> None:
+def test_a_transaction_of_many_frames_is_published_whole(make: Make, kafka_bootstrap: str) -> None:
     spine = make()
     many = [("person", "c", [n, "x" * 1_000, 0.5, 1, None, 1, None]) for n in range(3_000)]
     spine.change(*many)
