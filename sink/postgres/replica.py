@@ -147,13 +147,13 @@ class PostgresReplica:
 
     def write_few(self, batch: Batch, header: Header, position: Position, time_ms: int) -> bool:
         """A small batch in one pipeline; whatever goes wrong is met again, and named, on the careful way."""
-        try:
-            work = self._rows.few(batch)
-        except Misfit:
-            return False
-        if work is None:
-            return False
         with translated(where=f"tables {', '.join(batch.tables)}"):
+            try:
+                work = self._rows.few(batch)
+            except Misfit:
+                return False
+            if work is None:
+                return False
             try:
                 with self._db.pipeline():
                     self._begin()

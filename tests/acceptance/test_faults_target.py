@@ -38,7 +38,7 @@ def db(postgres_dsn: str) -> Iterator[psycopg.Connection[Any]]:
         ("nonsense", ("no connection string", "postgresql://")),
         ("postgresql://joe:{secret}@{host}:{port}/{dbname}?speed=9", ("no connection string", "postgresql://")),
         ("postgresql://joe:{secret}@db..example/app", ("host name", "db..example", "postgresql://")),
-        ("postgresql://{user}:{secret}@{host}:{port}/{dbname}", ("password", "Correct the target or its password")),
+        ("postgresql://{user}:{secret}@{host}:{port}/{dbname}", ("password", "Correct the password")),
         ("postgresql://{user}:{password}@{host}:{port}/missing", ('database "missing" does not exist', "Correct")),
     ],
     ids=["no DSN", "unknown option", "impossible host", "wrong password", "no such database"],
