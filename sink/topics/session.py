@@ -11,6 +11,7 @@ from typing import Protocol
 from shared import wire
 from shared.control.channel import Channel
 from shared.control.fold import check_not_completed
+from shared.errors import Hold
 from shared.groups import Header, Position
 from shared.log.contract import LogBackend
 from shared.log.spine import Reader
@@ -81,11 +82,15 @@ class Session:
     def run(self, stop: threading.Event, well: Callable[[], None]) -> None:
         """Work until it ends."""
         reached("publishing-started")
-        while not stop.is_set():
-            for group in self._gathering.take(self._reader.read(_READ_SECONDS)):
-                reached("publishing-read")
-                self._publish(group)
-            self._look(time.monotonic(), well)
+        try:
+            while not stop.is_set():
+                for group in self._gathering.take(self._reader.read(_READ_SECONDS)):
+                    reached("publishing-read")
+                    self._publish(group)
+                self._look(time.monotonic(), well)
+        except Hold:
+            self._flush()  # what comes before the value that stops it
+            raise
         self._flush()
         self._keep(ended=True)
 
