@@ -106,10 +106,10 @@ class Measures:
         metrics.written_rate.set(self._written.note(now, house.high))
         metrics.applied_rate.set(self._applied.note(now, house.report.seq))
         metrics.pause.set(estimate_pause(house.state, waiting, house.report.speed))
-        self._pulse.stands(copied=house.progress.copied, behind=self._unpublished_age(house, now))
+        self._pulse.stands(copied=house.progress.copied, behind=min(age, self._unpublished_age(house, now)))
 
     def _unpublished_age(self, house: House, now: float) -> float:
-        """How late capture itself is; nothing that is published makes it late."""
+        """How late capture itself is at the most: nothing was published since the last group."""
         if house.high == house.progress.seq or not self._time_ms:
             return 0.0
         return max(0.0, now - self._time_ms / 1000)

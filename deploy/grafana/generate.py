@@ -27,7 +27,7 @@ _STATS = [  # title, unit, expression, legend where the legend is what is shown
     ("Primary", "none", f"switchback_primary{{{_CAPTURE}}} == 1", "{{side}}"),
     ("Phase", "none", f"switchback_phase{{{_CAPTURE}}} == 1", "{{phase}}"),
     ("Epoch", "none", f"switchback_epoch{{{_CAPTURE}}}", ""),
-    ("Replica behind", "s", f'stream:switchback_lag_seconds:max{{{_HERE}, stage="applied"}}', ""),
+    ("Replica behind", "s", f"switchback_oldest_unapplied_age_seconds{{{_HERE}}}", ""),
     ("Pause of a switch now", "s", f"switchback_estimated_pause_seconds{{{_HERE}}}", ""),
     ("Way back for", "s", f"switchback_retention_left_seconds{{{_HERE}}}", ""),
     ("Verified", "s", f"stream:switchback_verification_age_seconds{{{_HERE}}}", ""),

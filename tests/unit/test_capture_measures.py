@@ -25,7 +25,9 @@ class Measured:
 
     def __init__(self, retention: float | None = 7 * DAY) -> None:
         self.registry = CollectorRegistry()
-        self.measures = Measures(CaptureMetrics(self.registry), Pulse(), Path("app.db"), retention)
+        self.pulse = Pulse()
+        self.pulse.connected()
+        self.measures = Measures(CaptureMetrics(self.registry), self.pulse, Path("app.db"), retention)
 
     def keep(self, *, high: int, logged: int, applied: int, age: float | None = None, error: str = "") -> None:
         oldest = None if age is None else int((time.time() - age) * 1000)
@@ -67,6 +69,18 @@ def test_a_replica_that_has_everything_has_all_the_time_there_is(measured: Measu
     measured.keep(high=100, logged=100, applied=100)
     assert measured.value("oldest_unapplied_age_seconds") == 0
     assert measured.value("retention_left_seconds") == 7 * DAY
+
+
+def test_capture_is_not_late_for_a_commit_that_just_came_after_a_quiet_hour(measured: Measured) -> None:
+    measured.measures.published(Published("changes", "", 1, 0, int((time.time() - 3_600) * 1000), 100))
+    measured.keep(high=2, logged=1, applied=1, age=0.0)
+    assert measured.pulse.unready == ""
+
+
+def test_capture_is_late_where_it_has_published_nothing_of_what_came_an_hour_ago(measured: Measured) -> None:
+    measured.measures.published(Published("changes", "", 1, 0, int((time.time() - 7_200) * 1000), 100))
+    measured.keep(high=2, logged=1, applied=1, age=3_600.0)
+    assert measured.pulse.unready.endswith("s behind")
 
 
 def test_a_log_that_keeps_what_is_not_applied_never_runs_out() -> None:
