@@ -36,11 +36,14 @@ class End(NamedTuple):
 Ends = dict[str, End]
 
 
-def headers_of(record: Outgoing, header: Header, offset: int) -> list[tuple[str, bytes]]:
-    """The headers of a record that is meant for that offset."""
+def headers_of(record: Outgoing, header: Header, history: str, offset: int) -> list[tuple[str, bytes]]:
+    """The headers of a record that is meant for that offset.
+
+    ``history`` is the incarnation of the SQLite file, with which the history began; PostgreSQL has one of its own.
+    """
     place = record.place
     return [
-        (HISTORY, header.incarnation.encode()),
+        (HISTORY, history.encode()),
         (LEASE, b"%d" % header.lease),
         (GROUP, b"%d" % place.number),
         (INDEX, b"%d.%d" % (place.change, place.part)),

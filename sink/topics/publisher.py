@@ -34,7 +34,8 @@ class Publisher:
         self._next = {topic: end.offset for topic, end in ends.items()}
         self._sent = {topic: end.place for topic, end in ends.items()}
         self._ends = ends
-        self._history = ""
+        self._checked = ""
+        self._history = next((end.history for end in ends.values() if end.history), "")
         self._pending: deque[tuple[Any, str, int, int]] = deque()
         self._bytes = 0
 
@@ -46,16 +47,16 @@ class Publisher:
     def send(self, record: Outgoing, header: Header) -> bool:
         """Hand a record over unless its topic has it already; waits while some megabytes are under way."""
         topic = record.topic
-        if header.incarnation != self._history:
+        if header.epoch % 2 == 0 and header.incarnation != self._checked:
             check_history(self._ends, header.incarnation)
-            self._history = header.incarnation
+            self._checked = self._history = header.incarnation
         if record.place <= self._sent[topic]:
             return False
         size = len(record.key) + len(record.value or b"") + _OVERHEAD
         if size > LARGEST_BYTES:
             raise _too_large(record, size)
         offset = self._next[topic]
-        headers = headers_of(record, header, offset)
+        headers = headers_of(record, header, self._history, offset)
         with self._sending(topic):
             future = self._producer.send(topic, record.value, key=record.key, headers=headers, partition=0)
             self._sent[topic], self._next[topic] = record.place, offset + 1
