@@ -284,7 +284,7 @@ def test_the_oldest_change_that_is_not_applied_is_dated(captured: Captured) -> N
     captured.run("UPDATE parent SET n = 1")
     captured.read()
     applied = captured.progress.seq
-    captured.run("UPDATE child SET n = 1")
+    captured.run("UPDATE child SET n = 1 WHERE id = 1")
     with captured.connect() as db:
         first = db.execute("SELECT min(ms) FROM switchback.changes").fetchone()
         last = db.execute("SELECT max(ms) FROM switchback.changes").fetchone()
