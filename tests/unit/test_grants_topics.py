@@ -1,0 +1,27 @@
+"""Which rights in Kafka the table topics' program gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from operations.grants.kafka import kafka_grants
+from operations.grants.postgres import Naming
+from shared.settings import load_settings
+
+
+def _rights(prefix: str) -> list[str]:
+    given = {"stream": "shop", "log": "kafka://b:9092", "topics_prefix": prefix}
+    script = kafka_grants(load_settings(None, given, needs=("stream",)), Naming(), "admin.properties")
+    return [line for line in script.splitlines() if "switchback_topics" in line and "prefixed" in line]
+
+
+def test_the_table_topics_are_given_by_their_prefix() -> None:
+    (line,) = _rights("shop-tables")
+
+    assert "--topic shop-tables. --resource-pattern-type prefixed" in line
+    assert "--operation Write" in line
+
+
+@pytest.mark.parametrize("prefix", ["", "shop"])
+def test_no_right_by_prefix_reaches_the_log_itself(prefix: str) -> None:
+    assert _rights(prefix) == []
