@@ -51,15 +51,15 @@ def _topics(settings: Settings, reach: list[str]) -> Iterator[list[str]]:
 
 
 def _table_topics(settings: Settings, naming: Naming, reach: list[str]) -> Iterator[list[str]]:
-    """Which tables there will be is not known here, so by their first name; if that is the stream's, not its log."""
+    """Which tables there will be is not known here, so by their first name; where the log's names begin so too, not those."""
     prefix = settings.topics_prefix or settings.stream
     principal = f"User:{naming.role('topics')}"
     operations = [word for name in _MAKE for word in ("--operation", name)]
     where = ["--topic", f"{prefix}.", "--resource-pattern-type", "prefixed"]
     yield ["kafka-acls.sh", *reach, "--add", "--allow-principal", principal, *operations, *where]
-    if prefix == settings.stream:
+    if f"{settings.stream}.".startswith(f"{prefix}."):
         for part in ("spine", "control"):
-            denied = ["--deny-principal", principal, "--operation", "Write", "--topic", f"{prefix}.{part}"]
+            denied = ["--deny-principal", principal, "--operation", "Write", "--topic", f"{settings.stream}.{part}"]
             yield ["kafka-acls.sh", *reach, "--add", *denied]
 
 

@@ -6,7 +6,6 @@ reorders a topic's records; whoever uses it gives it up with the first failure, 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -21,13 +20,22 @@ from sink.topics.ends import Ends, check_history, headers_of
 from sink.topics.projection import Outgoing
 
 LARGEST_BYTES = 16_000_000
-_PENDING_BYTES = 16_000_000
+_WINDOW_BYTES = 8_000_000
+_TROUBLE = (KafkaError, ValueError, OSError, RuntimeError)
 _OVERHEAD = 300
 _CLOSE_SECONDS = 2.0
 
 
+_Window = dict[str, tuple[Any, int]]
+"""By topic, the last record that was handed over, and the offset that it is meant for."""
+
+
 class Publisher:
-    """One producer; unusable after its first error."""
+    """One producer; unusable after its first error.
+
+    Records under way are looked at by windows of some megabytes.  A topic's offsets are dense, so that where the
+    last record of a window landed as it was meant to, all before it did.
+    """
 
     def __init__(self, client: Settings, ends: Ends) -> None:
         self._producer: Any = make_publisher(client, LARGEST_BYTES)
@@ -36,7 +44,8 @@ class Publisher:
         self._ends = ends
         self._checked = ""
         self._history = next((end.history for end in ends.values() if end.history), "")
-        self._pending: deque[tuple[Any, str, int, int]] = deque()
+        self._window: _Window = {}
+        self._before: _Window = {}
         self._bytes = 0
 
     @property
@@ -57,27 +66,31 @@ class Publisher:
             raise _too_large(record, size)
         offset = self._next[topic]
         headers = headers_of(record, header, self._history, offset)
-        with self._sending(topic):
+        try:
             future = self._producer.send(topic, record.value, key=record.key, headers=headers, partition=0)
-            self._sent[topic], self._next[topic] = record.place, offset + 1
-            self._pending.append((future, topic, offset, size))
-            self._bytes += size
-            while self._bytes > _PENDING_BYTES:
-                self._settle()
+        except _TROUBLE:
+            with self._sending(topic):
+                raise
+        self._sent[topic], self._next[topic] = record.place, offset + 1
+        self._window[topic] = (future, offset)
+        self._bytes += size
+        if self._bytes > _WINDOW_BYTES:
+            self._turn()
         return True
 
     def flush(self) -> None:
         """Wait until everything sent is durable."""
-        with self._sending("the table topics"):
-            while self._pending:
-                self._settle()
+        self._turn()
+        self._turn()
 
-    def _settle(self) -> None:
-        future, topic, meant, size = self._pending.popleft()
-        self._bytes -= size
-        offset = int(future.get(timeout=PATIENCE_SECONDS).offset)
-        if offset != meant:
-            raise Retry(f"a record landed at offset {offset} and not at {meant}", where=f"topic {topic}")
+    def _turn(self) -> None:
+        """Wait for the window before this one, which becomes the one before."""
+        with self._sending("the table topics"):
+            for topic, (future, meant) in self._before.items():
+                offset = int(future.get(timeout=PATIENCE_SECONDS).offset)
+                if offset != meant:
+                    raise Retry(f"a record landed at offset {offset} and not at {meant}", where=f"topic {topic}")
+        self._before, self._window, self._bytes = self._window, {}, 0
 
     @contextmanager
     def _sending(self, where: str) -> Iterator[None]:
@@ -90,7 +103,7 @@ class Publisher:
 
     def abandon(self) -> None:
         """Drop what is under way; whether it arrives is told by the topics' ends."""
-        self._pending.clear()
+        self._before, self._window = {}, {}
         self._producer._sender.force_close()  # noqa: SLF001  (close() itself first waits for what is under way)
         self._producer._sender.join(_CLOSE_SECONDS)  # noqa: SLF001
         with suppress(KafkaError):
@@ -98,7 +111,7 @@ class Publisher:
 
     def close(self) -> None:
         """Close it; what was not flushed is dropped."""
-        if self._pending:
+        if self._before or self._window:
             self.abandon()
             return
         with suppress(KafkaError):

@@ -80,7 +80,7 @@ class Session:
         self._sure = time.monotonic()
 
     def run(self, stop: threading.Event, well: Callable[[], None]) -> None:
-        """Work until it ends."""
+        """Work until it ends; what stands before a record that cannot be published is sent."""
         reached("publishing-started")
         try:
             while not stop.is_set():
@@ -89,7 +89,7 @@ class Session:
                     self._publish(group)
                 self._look(time.monotonic(), well)
         except Hold:
-            self._flush()  # what comes before the value that stops it
+            self._flush()
             raise
         self._flush()
         self._keep(ended=True)

@@ -10,9 +10,11 @@ from shared.settings import load_settings
 
 
 def _rights(prefix: str) -> list[str]:
-    given = {"stream": "shop", "log": "kafka://b:9092", "topics_prefix": prefix}
+    given = {"stream": "shop.eu", "log": "kafka://b:9092", "topics_prefix": prefix}
     script = kafka_grants(load_settings(None, given, needs=("stream",)), Naming(), "admin.properties")
-    return [line for line in script.splitlines() if "switchback_topics" in line and "prefixed" in line]
+    return [
+        line for line in script.splitlines() if "switchback_topics" in line and ("prefixed" in line or "deny" in line)
+    ]
 
 
 def test_the_table_topics_are_given_by_their_prefix() -> None:
@@ -22,6 +24,9 @@ def test_the_table_topics_are_given_by_their_prefix() -> None:
     assert "--operation Write" in line
 
 
-@pytest.mark.parametrize("prefix", ["", "shop"])
-def test_no_right_by_prefix_reaches_the_log_itself(prefix: str) -> None:
-    assert _rights(prefix) == []
+@pytest.mark.parametrize("prefix", ["", "shop.eu", "shop"])
+def test_where_the_prefix_reaches_the_log_it_may_not_be_written_to(prefix: str) -> None:
+    _, spine, control = _rights(prefix)
+
+    assert "--deny-principal User:switchback_topics --operation Write --topic shop.eu.spine" in spine
+    assert "--deny-principal User:switchback_topics --operation Write --topic shop.eu.control" in control
