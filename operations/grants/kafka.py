@@ -51,7 +51,7 @@ def _topics(settings: Settings, reach: list[str]) -> Iterator[list[str]]:
 
 
 def _table_topics(settings: Settings, naming: Naming, reach: list[str]) -> Iterator[list[str]]:
-    """Which tables there will be is not known here, so by their first name; the log's own, if it begins so, is denied."""
+    """Which tables there will be is not known here, so by prefix; the log's own, if they begin so, are denied."""
     prefix = settings.topics_prefix or settings.stream
     principal = f"User:{naming.role('topics')}"
     operations = [word for name in _MAKE for word in ("--operation", name)]
