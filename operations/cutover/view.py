@@ -74,8 +74,10 @@ def rehearsed_ms(ended: Flip) -> int:
     attempt = ended.attempt
     assert attempt.held
     ready = max(attempt.times.get("Verified", 0), attempt.times.get("Prepared", 0))
-    held = ready - attempt.held.since_ms + ended.fence_ms
-    return noticed_ms(held) if side_of(attempt.epoch) == "postgres" else held
+    held = ready - attempt.held.since_ms
+    if side_of(attempt.epoch) == "postgres":
+        return noticed_ms(held + ended.fence_ms)
+    return held + noticed_ms(ended.fence_ms)  # who is refused by PostgreSQL waits for SQLite's lock until it is opened
 
 
 def noticed_ms(held: int) -> int:
