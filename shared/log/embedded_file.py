@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ CREATE TABLE IF NOT EXISTS spine (id INTEGER PRIMARY KEY AUTOINCREMENT, headers 
 CREATE TABLE IF NOT EXISTS control (id INTEGER PRIMARY KEY AUTOINCREMENT, headers BLOB NOT NULL, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS report (replica TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
+_LOOK = "SELECT application_id, (SELECT count(*) FROM sqlite_master) FROM pragma_application_id"
 _APPLICATION_ID = 0x53574C47  # "SWLG": this file is a log of ours
 _FORMAT = 1
 _BUSY_SECONDS = 10.0
@@ -35,8 +37,7 @@ def connect(path: Path) -> sqlite3.Connection:
 def prepare(path: Path) -> None:
     """Create the file, or see that it is one of ours and can be written to."""
     with closing(connect(path)) as db, translated(path):
-        mark = db.execute("PRAGMA application_id").fetchone()[0]
-        if mark != _APPLICATION_ID:
+        if not _is_ours(db, path):
             _create(db, path)
         version = db.execute("PRAGMA user_version").fetchone()[0]  # 0: before it was written
         check_version("the log's file is", version, _FORMAT, str(path))
@@ -44,17 +45,38 @@ def prepare(path: Path) -> None:
         db.execute("ROLLBACK")
 
 
-def _create(db: sqlite3.Connection, path: Path) -> None:
-    if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
+    """True for a log, False for a file that is still empty; read at one instant: two programs may be creating it."""
+    mark, objects = db.execute(_LOOK).fetchone()
+    if mark != _APPLICATION_ID and objects:
         raise BadInput("the log's file is some other database", where=str(path), remedy="Name another file")
+    return bool(mark == _APPLICATION_ID)
+
+
+def _create(db: sqlite3.Connection, path: Path) -> None:
     db.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("BEGIN IMMEDIATE")  # two programs may be creating it at once
-    for statement in _SCHEMA.strip().splitlines():
-        db.execute(statement)
-    db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-    db.execute(f"PRAGMA user_version={_FORMAT}")
+    _switch_to_wal(db)
+    db.execute("BEGIN IMMEDIATE")
+    if not _is_ours(db, path):
+        for statement in _SCHEMA.strip().splitlines():
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version={_FORMAT}")
     db.execute("COMMIT")
+
+
+def _switch_to_wal(db: sqlite3.Connection) -> None:
+    """SQLite does not wait for a lock here, and another program may be at the same point."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 @contextmanager

@@ -169,6 +169,7 @@ def test_postgresql_restored_from_a_backup_is_found_out(
     own_postgres.stop()
     subprocess.run(["cp", "-a", data, tmp_path / "backup"], check=True)  # with its owner
     own_postgres.start()
+    world.migration.wait_in_step()
     world.flip("cutover")
     world.writes_go_on()
     world.application.end()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -83,6 +85,20 @@ def test_another_database_is_not_taken_for_a_log(path: Path) -> None:
         EmbeddedLog(path)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("lead",)]
+
+
+def test_programs_that_start_at_the_same_moment_share_a_new_log(tmp_path: Path) -> None:
+    """One of them finds the file empty, and has yet to look inside when the other has made its tables."""
+    together = threading.Barrier(4)
+
+    def start(path: Path) -> None:
+        together.wait()
+        EmbeddedLog(path).close()
+
+    with ThreadPoolExecutor(4) as programs:
+        for attempt in range(100):
+            for program in [programs.submit(start, tmp_path / f"{attempt}.log") for _ in range(4)]:
+                program.result()
 
 
 def test_a_file_that_is_no_database_is_not_taken_for_a_log(path: Path) -> None:
