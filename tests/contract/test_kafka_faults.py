@@ -154,7 +154,8 @@ def test_marks_of_somebodys_transactions_are_stepped_over(kafka_bootstrap: str, 
         producer.send(f"{stream}.spine", b"theirs", partition=0).get(10)
         end()
     producer.close()
-    wait_until("the last mark is there", lambda: log.spine.bounds()[1] == 6)  # the broker writes a transaction's mark after its answer
+    # The broker writes a transaction's mark after its answer.
+    wait_until("the last mark is there", lambda: log.spine.bounds()[1] == 6)
 
     assert [line.offset for line in list_groups(log.spine, stream)] == [0, 1, 2, 4, 5]  # 3 and 5 are marks
     assert read_texts(log, stream) == [["a"]]
