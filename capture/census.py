@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from msgspec import structs
 
@@ -24,15 +24,17 @@ from shared.sqlite.connection import fetch_rows, quote, reading
 from shared.tables import ROWID, Census, Column, Table
 
 _STEP = 20_000
+Work = TypeVar("Work")
+Found = TypeVar("Found")
 _ASKS_UUID = re.compile(r"UUID|GUID")
 _LIKE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T]|$)")
 _UNUSUAL = {
-    "INTEGER": "{c} >= '' OR {c} <> CAST({c} AS INTEGER)",
+    "INTEGER": "{c} <> CAST({c} AS INTEGER)",
     "REAL": "{c} >= ''",
     "TEXT": "{c} >= x''",
 }
 """True of a value of another class than the column's affinity makes (NULL apart): numbers sort before texts, and texts
-before BLOBs.  Twice as quick as to ask each value for its typeof."""
+before BLOBs, and no text or BLOB equals a number.  Quicker than to ask each value for its typeof."""
 _COUNTERS = (
     "count(*)",
     "count({c})",
@@ -53,15 +55,23 @@ class Piece(NamedTuple):
     rows: int = 0
 
 
-def take_census(db: sqlite3.Connection, table: Table) -> Table:
+class Each(Protocol):
+    """Does a piece of work on each piece, perhaps several at a time; gives what was found in the pieces' order."""
+
+    def __call__(self, work: Callable[[sqlite3.Connection, Work], Found], pieces: Iterable[Work], /) -> Iterator[Found]:
+        """What was found, piece by piece."""
+
+
+def take_census(db: sqlite3.Connection, table: Table, each: Each | None = None) -> Table:
     """The table with each column's census filled in; a column that holds only what is usual counts as full of it."""
+    each = each or _one_by_one(db)
     usual = [column for column in table.columns if column.affinity in _UNUSUAL and column.name != ROWID]
     unusual = {column.name for column in table.columns} - {column.name for column in usual}
     rows = 0
-    for piece in _pieces(table, db):
-        rows += piece.rows or _rows(db, table, piece)
-        unusual |= _look(db, table, usual, piece)
-    counted = _count(db, table, unusual) if unusual else {}
+    for count, found in each(lambda reader, piece: _look(reader, table, usual, piece), _pieces(table, db)):
+        rows += count
+        unusual |= found
+    counted = _count(db, each, table, unusual) if unusual else {}
     columns = []
     for column in table.columns:
         census = counted.get(column.name) or _all_usual(column, rows)
@@ -69,6 +79,13 @@ def take_census(db: sqlite3.Connection, table: Table) -> Table:
             census = structs.replace(census, formats=_formats(db, table, column, census))
         columns.append(structs.replace(column, census=census))
     return structs.replace(table, columns=tuple(columns))
+
+
+def _one_by_one(db: sqlite3.Connection) -> Each:
+    def each(work: Callable[[sqlite3.Connection, Work], Found], pieces: Iterable[Work]) -> Iterator[Found]:
+        return (work(db, piece) for piece in pieces)
+
+    return each
 
 
 def _pieces(table: Table, db: sqlite3.Connection) -> Iterator[Piece]:
@@ -94,8 +111,12 @@ def _rows(db: sqlite3.Connection, table: Table, piece: Piece) -> int:
         return int(db.execute(count, piece.bounds).fetchone()[0])
 
 
-def _look(db: sqlite3.Connection, table: Table, usual: Sequence[Column], piece: Piece) -> set[str]:
-    """Which of the usual columns hold something else."""
+def _look(db: sqlite3.Connection, table: Table, usual: Sequence[Column], piece: Piece) -> tuple[int, set[str]]:
+    """How many rows there are, and which of the usual columns hold something else."""
+    return piece.rows or _rows(db, table, piece), _strays(db, table, usual, piece)
+
+
+def _strays(db: sqlite3.Connection, table: Table, usual: Sequence[Column], piece: Piece) -> set[str]:
     tests = {column.name: _UNUSUAL[column.affinity].format(c=quote(column.name)) for column in usual}
     source = f"FROM {quote(table.name)} WHERE {piece.where}"
     if not tests:
@@ -113,15 +134,19 @@ def _all_usual(column: Column, rows: int) -> Census:
     return structs.replace(Census(rows=rows), **{counts[column.affinity]: rows})
 
 
-def _count(db: sqlite3.Connection, table: Table, names: Collection[str]) -> dict[str, Census]:
+def _count(db: sqlite3.Connection, each: Each, table: Table, names: Collection[str]) -> dict[str, Census]:
     """Classes counted, for some columns."""
     columns = [column for column in table.columns if column.name in names]
     terms = [term.format(c=_term(table, column)) for column in columns for term in (*_COUNTERS, *_ends(column))]
     total = {column.name: Census() for column in columns}
     width = len(_COUNTERS) + len(_ENDS)
-    for where, bounds, _ in _pieces(table, db):
-        with reading(db):
-            row = db.execute(f"SELECT {', '.join(terms)} FROM {quote(table.name)} WHERE {where}", bounds).fetchone()  # noqa: S608
+
+    def count(reader: sqlite3.Connection, piece: Piece) -> Sequence[Any]:
+        with reading(reader):
+            select = f"SELECT {', '.join(terms)} FROM {quote(table.name)} WHERE {piece.where}"  # noqa: S608
+            return fetch_rows(reader, select, piece.bounds)[0]
+
+    for row in each(count, _pieces(table, db)):
         for place, column in enumerate(columns):
             total[column.name] = _add(total[column.name], row[place * width : (place + 1) * width])
     return total

@@ -24,7 +24,8 @@ from shared.presence import is_running
 from shared.settings import Settings
 
 _TICK_SECONDS = 0.1
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 0.4
+_LOOK_CLOSELY_SECONDS = 0.1
 _STOP_SECONDS = 30.0
 
 
@@ -70,14 +71,21 @@ def _look(settings: Settings, display: Display, stop: threading.Event, synced: t
     """Runs beside the supervisor, because a server that is away makes a look take long."""
     goal: int | None = None
     with closing(Watch(settings, time.time())) as watch:
-        while not stop.wait(_LOOK_SECONDS):
+        pause = _LOOK_SECONDS
+        while not stop.wait(pause):
             status = watch.look()
+            pause = _LOOK_CLOSELY_SECONDS if _rows_are_there(status) else _LOOK_SECONDS
             if not stop.is_set():
                 display.update(status)
             if goal is None and status.ledger.copied and status.lag_changes is not None:
                 goal = status.source.seq  # under writers that never rest there is always a change on its way
             if goal is not None and status.ledger.seq >= goal and _all_run(status):
                 synced.set()
+
+
+def _rows_are_there(status: Status) -> bool:
+    """From then on the end is near; before, a look would only take time from the daemons."""
+    return bool(status.tables) and all(table.done for table in status.tables)
 
 
 def _all_run(status: Status) -> bool:

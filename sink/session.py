@@ -19,7 +19,7 @@ from sink.measures import Measures
 from sink.opening import Taker
 from sink.replica import Replica
 
-_READ_SECONDS = 0.25
+_READ_SECONDS = 0.1
 _REPORT_SECONDS = 0.5
 _GLANCE_SECONDS = 5.0  # between two looks at what only metrics need
 

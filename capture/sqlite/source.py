@@ -17,6 +17,7 @@ from pathlib import Path
 from capture.census import take_census
 from capture.progress import Progress, decode_progress, encode_progress
 from capture.sqlite.chunks import Chunk, TableReader, estimate_rows
+from capture.sqlite.readers import side_by_side
 from shared.errors import LeaseLost, Retry, SchemaChanged, SourceRestored
 from shared.groups import Change, Position
 from shared.sqlite.catalog import fingerprint, schema_version
@@ -111,8 +112,8 @@ class SqliteSource:
 
     def census(self) -> Schema:
         """Every table with its census."""
-        with self._translated():
-            return Schema(tuple(take_census(self._db, table) for table in self.schema.tables))
+        with self._translated(), side_by_side(self._path) as each:
+            return Schema(tuple(take_census(self._db, table, each) for table in self.schema.tables))
 
     def estimates(self) -> dict[str, int]:
         """Rows by table, about."""

@@ -22,7 +22,7 @@ from sink.topics.measures import Measures
 from sink.topics.progress import Progress
 from sink.topics.projection import Outgoing, Projection
 
-_READ_SECONDS = 0.25
+_READ_SECONDS = 0.1
 _REPORT_SECONDS = 0.5
 _SURE_SECONDS = 1.0
 """For how long a look at who publishes is believed."""

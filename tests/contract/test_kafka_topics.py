@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import kafka
@@ -12,6 +13,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from shared.errors import BadInput
 from shared.log.kafka import KafkaLog
+from shared.log.kafka.clients import Settings, make_consumer, make_producer
 
 GOOD = {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "1048588"}
 
@@ -57,6 +59,16 @@ def test_topics_that_are_there_and_right_are_used(admin: Any, kafka_bootstrap: s
     KafkaLog(kafka_bootstrap, stream).close()
 
     assert settings(admin, f"{stream}.spine")["segment.bytes"] == "20000000"
+
+
+@pytest.mark.parametrize("make_client", [make_producer, make_consumer])
+def test_no_question_makes_a_topic_anew_that_somebody_deleted(
+    kafka_bootstrap: str, make_client: Callable[[Settings], Any]
+) -> None:
+    """A broker that may make topics by itself would make one with settings that lose records."""
+    with closing(make_client({"bootstrap_servers": [kafka_bootstrap]})) as client:
+        network = getattr(client, "_client", None) or client._sender._client
+        assert not network.cluster.metadata_request().allow_auto_topic_creation
 
 
 @pytest.mark.parametrize(

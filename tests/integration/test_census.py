@@ -12,6 +12,7 @@ import pytest
 
 import capture.census
 from capture.census import take_census
+from capture.sqlite.readers import side_by_side
 from shared.columns import choose_type
 from shared.sqlite.catalog import read_schema
 from shared.sqlite.connection import connect
@@ -40,7 +41,13 @@ def census_of(
 
 
 def look(db: sqlite3.Connection) -> Table:
-    return take_census(db, read_schema(db).table("t"))
+    """By one reader; several find the same."""
+    table = read_schema(db).table("t")
+    found = take_census(db, table)
+    [[_, _, path]] = db.execute("PRAGMA database_list")
+    with side_by_side(Path(path)) as each:
+        assert take_census(db, table, each) == found
+    return found
 
 
 def test_classes_are_counted_over_all_pieces(db: sqlite3.Connection) -> None:
@@ -55,6 +62,11 @@ def test_classes_are_counted_over_all_pieces(db: sqlite3.Connection) -> None:
         ("INTEGER", [1, 2, None, 3], {"integers"}),
         ("INTEGER", [1, 2, 3, 4, 5, 6, 7, 1.5], {"integers", "reals"}),
         ("INTEGER", [1, 2, 3, 4, "n/a"], {"integers", "texts"}),
+        ("INTEGER", [1, 2, 3, 4, ""], {"integers", "texts"}),
+        ("INTEGER", [0, 1, 2, 3, b""], {"integers", "blobs"}),
+        ("INTEGER", [1, 2, 3, 4, b"4"], {"integers", "blobs"}),
+        ("INTEGER", [2**63 - 1, -(2**63), None, 3, 1e30], {"integers", "reals"}),
+        ("INTEGER", [2**63 - 1, 1, 2, 3, float(2**63)], {"integers", "reals"}),
         ("REAL", [1.5, 2, 3, 4, 5, None], {"reals"}),
         ("REAL", [1.5, 2, 3, 4, 5, b"x"], {"reals", "blobs"}),
         ("TEXT", ["a", 1, 2.5, None], {"texts"}),

@@ -26,6 +26,8 @@ BATCH_BYTES = 1_000_000
 """Small records travel together up to this size; with all overhead below the broker's default limit."""
 _FETCH_BYTES = 4_000_000
 _PATIENCE_MS = int(PATIENCE_SECONDS * 1000)
+_METADATA_BACKOFF_MS = 10
+_WAIT_MS = 100
 _NEVER_MS = 24 * 3600 * 1000
 
 
@@ -73,6 +75,7 @@ def make_consumer(settings: Settings) -> Any:  # noqa: ANN401
         "isolation_level": "read_uncommitted",  # the rule of acceptance decides, not somebody's transaction
         "enable_incremental_fetch_sessions": False,  # of no use for one partition
         "fetch_min_bytes": 1,
+        "fetch_max_wait_ms": _WAIT_MS,  # while the broker waits for records it answers no other question
         "fetch_max_bytes": _FETCH_BYTES,
         "max_partition_fetch_bytes": _FETCH_BYTES,
         "max_poll_records": 5_000,
@@ -96,7 +99,15 @@ _SENDING_OR_READING = {**_ALWAYS, "allow_auto_create_topics": False, "metrics_en
 
 
 class _Connections(KafkaConnectionManager):  # type: ignore[misc]  # the client has no types
-    """Keeps that a broker refused the password; the client means to, and only says that it could not bootstrap."""
+    """Keeps that a broker refused the password; the client means to, and only says that it could not bootstrap.
+
+    It also asks for metadata as it is told to.  The client does not hand its settings on: it would have the
+    broker make a topic anew that somebody deleted, and wait a tenth of a second before its first question.
+    """
+
+    def __init__(self, net: NetworkSelector, **configs: object) -> None:
+        super().__init__(net, **configs)
+        self.cluster.config |= {"allow_auto_create_topics": False, "retry_backoff_ms": _METADATA_BACKOFF_MS}
 
     async def _connect(self, node: Any, conn: Any, *given: object, **more: object) -> None:  # noqa: ANN401
         failures: list[Exception] = []

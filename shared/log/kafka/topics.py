@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,43 +90,64 @@ def ensure_topics(admin: Any, topics: Mapping[str, Topic], replication: int = 0)
 
     Raises BadInput for a topic whose settings would lose records, or that may be neither made nor looked at.
     """
-    missing = {name: topic for name, topic in topics.items() if not _partitions(admin, name)}
+    there = _partitions(admin, topics)
+    missing = {name: topic for name, topic in topics.items() if not there[name]}
     if missing:
         replicas = replication or min(_REPLICAS, len(admin.describe_cluster()["brokers"]))
-        for name, topic in missing.items():
-            _make(admin, name, topic, replicas)
+        _make(admin, missing, replicas)
+        there = _await_made(admin, topics)
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
+    given = admin.describe_configs(resources, config_filter="all").get("topic", {})
     for name, topic in topics.items():
-        _check(admin, name, topic)
+        _check(name, topic, there[name], given.get(name, {}))
 
 
-def _partitions(admin: Any, name: str) -> int:  # noqa: ANN401
-    described = admin.describe_topics([name])
-    return len(described[0]["partitions"]) if described else 0
+def _partitions(admin: Any, names: Iterable[str]) -> dict[str, int]:  # noqa: ANN401
+    """How many partitions each topic has; 0 where there is none."""
+    described = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(list(names))}
+    return {name: described.get(name, 0) for name in names}
 
 
-def _make(admin: Any, name: str, topic: Topic, replicas: int) -> None:  # noqa: ANN401
-    settings = made_with(topic, replicas)
-    wanted = {name: {"num_partitions": 1, "replication_factor": replicas, "configs": settings}}
+def _make(admin: Any, topics: Mapping[str, Topic], replicas: int) -> None:  # noqa: ANN401
+    """Make them all at once; where one of them is refused, go on one by one."""
+    wanted = {
+        name: {"num_partitions": 1, "replication_factor": replicas, "configs": made_with(topic, replicas)}
+        for name, topic in topics.items()
+    }
     try:
-        admin.create_topics(wanted, timeout_ms=_MOST_PATIENT_MS, wait_for_metadata=True)
-    except TopicAlreadyExistsError:
-        return  # another program of the stream was faster
+        admin.create_topics(wanted, timeout_ms=_MOST_PATIENT_MS)
+    except TopicAlreadyExistsError:  # another program of the stream was faster
+        for name, topic in topics.items() if len(topics) > 1 else ():
+            _make(admin, {name: topic}, replicas)
     except AuthorizationError as error:
-        configs = " ".join(f"--config {key}={value}" for key, value in settings.items())
-        remedy = (
-            f"Allow it, or run: kafka-topics --create --topic {name} --partitions 1"
-            f" --replication-factor {replicas} {configs}"
-        )
-        raise BadInput("the broker does not allow this user to make a topic", where=name, remedy=remedy) from error
+        if len(topics) == 1:
+            [name] = topics
+            raise _may_not_make(name, made_with(topics[name], replicas), replicas) from error
+        for name, topic in topics.items():
+            _make(admin, {name: topic}, replicas)
 
 
-def _check(admin: Any, name: str, topic: Topic) -> None:  # noqa: ANN401
-    partitions = _partitions(admin, name)
+def _await_made(admin: Any, names: Iterable[str]) -> dict[str, int]:  # noqa: ANN401
+    """The broker knows of a topic a moment after the controller has answered, to whichever program that was."""
+    deadline = time.monotonic() + _MOST_PATIENT_MS / 1000
+    while not all((there := _partitions(admin, names)).values()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return there
+
+
+def _may_not_make(name: str, settings: Mapping[str, str], replicas: int) -> BadInput:
+    configs = " ".join(f"--config {key}={value}" for key, value in settings.items())
+    remedy = (
+        f"Allow it, or run: kafka-topics --create --topic {name} --partitions 1"
+        f" --replication-factor {replicas} {configs}"
+    )
+    return BadInput("the broker does not allow this user to make a topic", where=name, remedy=remedy)
+
+
+def _check(name: str, topic: Topic, partitions: int, given: Mapping[str, Mapping[str, object]]) -> None:
     if partitions != 1:
         remedy = "Delete the topic, or choose another stream name"
         raise BadInput(f"the topic has {partitions} partitions, and must have 1", where=f"topic {name}", remedy=remedy)
-    resource = ConfigResource(ConfigResourceType.TOPIC, name)
-    given = admin.describe_configs([resource], config_filter="all")["topic"][name]
     for setting, rule in topic.rules.items():
         if setting not in given:
             remedy = "Allow this user DescribeConfigs on the topic"
