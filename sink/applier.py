@@ -35,7 +35,7 @@ class Applied:
     seconds: float
 
 
-_COPY_BYTES = 4_000_000
+_COPY_BYTES = 1_500_000
 
 
 def _join(pieces: list[Rows]) -> Rows:

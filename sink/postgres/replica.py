@@ -19,6 +19,7 @@ from shared.tables import Schema
 from sink.batch import Batch
 from sink.postgres.indexes import drop_indexes_of_long
 from sink.postgres.opening import Opener
+from sink.postgres.pieces import PieceWriter
 from sink.postgres.plan import Misfit, TablePlan, make_plan
 from sink.postgres.rows import RowWriter
 from sink.postgres.target import create_tables, finish, finish_table
@@ -56,6 +57,7 @@ class PostgresReplica:
         self._db = connect(dsn, application_name=f"switchback-sink {stream}")
         self._opener = Opener(self._db, stream)
         self._rows = RowWriter(self._db, self.plan)
+        self._pieces = PieceWriter(self._db, self.plan, self._rows)
 
     def open(self) -> tuple[Ledger, Schema | None]:
         """Take the stream over; Retry while another sink holds it."""
@@ -126,6 +128,7 @@ class PostgresReplica:
     def rollback(self) -> None:
         """Roll back."""
         with translated(where="rollback"):
+            self._pieces.drop()
             self._db.execute("ROLLBACK")
             if self._widened:
                 self._read_schema()
@@ -193,9 +196,9 @@ class PostgresReplica:
         return found
 
     def copy_rows(self, piece: Rows) -> int:
-        """Write a snapshot piece."""
+        """Write a snapshot piece, or begin to."""
         with translated(where=f"table {piece.table}"):
-            return self._fitting(lambda: self._rows.copy_rows(piece))
+            return self._fitting(lambda: self._pieces.write(piece))
 
     def _fitting(self, write: Callable[[], Written]) -> Written:
         """Write; as long as a value does not fit a column that is ours, widen the column and write again."""
@@ -221,6 +224,7 @@ class PostgresReplica:
     def end_chunk(self, table: str, rows: int, *, done: bool) -> None:
         """Count the chunk; make the indexes behind the last one."""
         with translated(where=f"table {table}"):
+            self._fitting(self._pieces.settle)
             ledger.add_copied(self._db, self._stream, table, rows, done=done)
             if done and table in self._created:
                 self._found += finish_table(self._db, self._table(table))

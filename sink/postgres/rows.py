@@ -1,9 +1,7 @@
 """Writing rows to PostgreSQL: the fast ways, and the careful one where the fast ones cannot work.
 
 *Few rows*: one prepared statement a row, sent in a pipeline.  *Many rows*: COPY into a staging table
-and one INSERT ... SELECT ... ON CONFLICT.  *A snapshot piece* goes by COPY straight into the table
-unless rows of its key range are there already (changes may run ahead of the snapshot), and falls
-back to the staging table where that guess fails.
+and one INSERT ... SELECT ... ON CONFLICT.
 
 A batch is written as its outcome: deletes first, then inserts and updates.  Where that meets a
 constraint on the way (two rows that swapped a unique value), the batch is undone and written in two
@@ -19,7 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.numeric import Int8Dumper
 
-from shared.groups import Change, Rows
+from shared.groups import Change
 from shared.postgres.connection import translated
 from sink.batch import Batch, TableBatch
 from sink.postgres.plan import TablePlan, show_key
@@ -92,7 +90,7 @@ class RowWriter:
         if deletes and (keys := plan.keys(deletes)):
             self._delete(plan, keys)
         if upserts:
-            self._upsert(plan, plan.rows(upserts))
+            self.upsert(plan, plan.rows(upserts))
 
     def _delete(self, plan: TablePlan, keys: list[tuple[Any, ...]]) -> None:
         if len(keys) <= FEW_ROWS:
@@ -103,7 +101,8 @@ class RowWriter:
         self._copy(s.copy_key_stage, [codec.oid for codec in plan.key_codecs], keys)
         self._db.execute(s.delete_stage)
 
-    def _upsert(self, plan: TablePlan, rows: Sequence[tuple[Any, ...]]) -> None:
+    def upsert(self, plan: TablePlan, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert the rows, or update those that are there."""
         if len(rows) <= FEW_ROWS:
             self._each(plan.statements.upsert, rows)
             return
@@ -135,47 +134,15 @@ class RowWriter:
             for row in rows:
                 write(row)
 
-    def copy_rows(self, piece: Rows) -> int:
-        """Write a snapshot piece; returns its number of rows."""
-        plan, count = self._plans(piece.table), len(piece.columns[0])
-        try:
-            rows = list(plan.rows_from(piece.columns, trusting=True))
-            with self._db.transaction():
-                self._copy_piece(plan, piece, rows)
-        except (psycopg.DataError, TypeError):
-            self.undone()
-            plan.rows_from(piece.columns)  # looks at every value, and names the one that does not fit
-            for image in zip(*piece.columns, strict=True):
-                self._write_image(plan, image)
-        return count
-
-    def _copy_piece(self, plan: TablePlan, piece: Rows, rows: list[tuple[Any, ...]]) -> None:
-        if not self._range_taken(plan, piece):
-            try:
-                with self._db.transaction():
-                    self._copy(plan.statements.copy, plan.oids, rows)
-            except psycopg.errors.UniqueViolation:
-                self.fallbacks["copy"] += 1
-                self.undone()
-            else:
-                return
-        self._upsert(plan, rows)
-
-    def _range_taken(self, plan: TablePlan, piece: Rows) -> bool:
-        if plan.statements.range_taken is None:
-            return False
-        keys = piece.columns[plan.table.key_places[0]]
-        row = self._db.execute(plan.statements.range_taken, (min(keys), max(keys))).fetchone()
-        return bool(row and row[0])
-
     def _write_change(self, change: Change, key: Any) -> None:  # noqa: ANN401  (a key is any value)
         plan = self._plans(change.table)
         if change.op in "cu":
-            self._write_image(plan, change.values, change.seq)
+            self.write_image(plan, change.values, change.seq)
             return
         self._each(plan.statements.delete, plan.keys([key]))
 
-    def _write_image(self, plan: TablePlan, image: Sequence[Any], seq: int = 0) -> None:
+    def write_image(self, plan: TablePlan, image: Sequence[Any], seq: int = 0) -> None:
+        """Insert or update one row; an error names its key."""
         key = show_key([image[place] for place in plan.table.key_places])
         at = f", change {seq}" if seq else ""
         with translated(where=f"table {plan.table.name}, key {key}{at}"):

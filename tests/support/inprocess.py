@@ -18,7 +18,7 @@ from shared.log.spine import Reader, Writer
 from shared.postgres.connection import connect as connect_postgres
 from shared.postgres.ledger import Ledger
 from shared.sqlite.catalog import read_schema
-from shared.sqlite.connection import connect, reading
+from shared.sqlite.connection import connect, fetch_rows, reading
 from shared.sqlite.installation import install
 from shared.tables import Schema
 from sink.applier import Applied, Applier, Limits, Standing
@@ -126,7 +126,7 @@ def _differences(
         table.rowid_name if n.startswith("_switchback") else '"' + n.replace('"', '""') + '"' for n in table.names
     )
     quoted = '"' + name.replace('"', '""') + '"'
-    left = {_image(row) for row in source.execute(f"SELECT {columns} FROM {quoted}")}
+    left = {_image(row) for row in fetch_rows(source, f"SELECT {columns} FROM {quoted}")}
     names = ", ".join('"' + n.replace('"', '""') + '"' for n in table.names)
     rows = target.execute(f"SELECT {names} FROM {quoted}".encode()).fetchall()
     right = {_image([c.to_sqlite(v) for c, v in zip(plan.codecs, row, strict=True)]) for row in rows}

@@ -1,0 +1,72 @@
+"""A snapshot chunk comes in many pieces, and any of them may meet rows that are there or values that do not fit."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import capture.sqlite.chunks
+import sink.applier
+from inprocess import InProcess
+from shared.groups import Rows
+
+TABLES = ("t (id INTEGER PRIMARY KEY, number INTEGER, word TEXT)", "u (id TEXT PRIMARY KEY, number INTEGER, word TEXT)")
+MISHAPS: dict[str, Callable[[random.Random], str]] = {
+    "a row that the chunk brings again": lambda choose: f"UPDATE t SET number = {choose.randrange(99)}",
+    "the same where only the index knows": lambda choose: f"UPDATE u SET number = {choose.randrange(99)}",
+    "a text among integers": lambda _choose: "UPDATE t SET number = 'n/a'",
+    "a fraction among integers": lambda _choose: "UPDATE u SET number = 1.5",
+    "a text with NUL": lambda _choose: "UPDATE u SET word = 'a' || char(0) || 'b'",
+    "bytes that are no text": lambda _choose: "UPDATE t SET word = CAST(x'ff41' AS TEXT)",
+    "a row that goes": lambda _choose: "DELETE FROM t",
+}
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture.sqlite.chunks, "_FIRST_BATCH", 5)
+    monkeypatch.setattr(capture.sqlite.chunks, "_BATCH_BYTES", 100)
+    monkeypatch.setattr(sink.applier, "_COPY_BYTES", 0)
+
+
+def application(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode=wal")
+    for table in TABLES:
+        db.execute(f"CREATE TABLE {table}")
+        db.executemany(f"INSERT INTO {table[0]} VALUES (?, ?, 'word')", [(n, n) for n in range(80)])
+    return db
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_the_pieces_of_a_chunk_meet_the_copy_is_whole(seed: int, tmp_path: Path, postgres_dsn: str) -> None:
+    choose = random.Random(seed)
+    path = tmp_path / "app.db"
+    with closing(application(path)) as app, closing(InProcess(path, postgres_dsn, chunk_rows=40)) as pipeline:
+        pipeline.relay.publish_schema()  # with the census
+        for mishap in choose.sample(list(MISHAPS), 4):
+            for _ in range(choose.randrange(1, 4)):
+                app.execute(f"{MISHAPS[mishap](choose)} WHERE id = '{choose.randrange(80)}'")
+        pipeline.copy()
+        assert pipeline.differences() == []
+        assert any(group.rows == 40 for group in pipeline.applied_groups)
+
+
+def test_a_chunk_that_is_abandoned_leaves_nothing(tmp_path: Path, postgres_dsn: str) -> None:
+    """Its last piece is still on its way when a claim of another capture comes instead of the next."""
+    path = tmp_path / "app.db"
+    with closing(application(path)), closing(InProcess(path, postgres_dsn)) as pipeline:
+        pipeline.relay.publish_schema()
+        pipeline.drain()
+        pipeline.replica.begin()
+        for start in (1000, 1010):
+            numbers = list(range(start, start + 10))
+            pipeline.replica.copy_rows(Rows("t", [numbers, numbers, ["word"] * 10]))
+        pipeline.replica.rollback()
+        pipeline.copy()
+        assert pipeline.differences() == []
