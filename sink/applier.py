@@ -105,6 +105,7 @@ class Applier:
                 self._commit_batch()
                 self._take_other(event)
         self._commit_batch()
+        self._replica.settle()
 
     def _abandon(self) -> None:
         self._pieces, self._copying, self._held, self._bytes = [], [], 0, 0

@@ -45,7 +45,10 @@ class Replica(Protocol):
         """Write the outcome of some changes."""
 
     def copy_rows(self, piece: Rows) -> int:
-        """Write a piece of a snapshot, or begin to: ``end_chunk`` ends it.  Returns its number of rows."""
+        """Write a piece of a snapshot, or begin to; returns its number of rows."""
+
+    def settle(self) -> None:
+        """Wait until the pieces are written: before it, nothing else may be asked of the replica but more of them."""
 
     def end_chunk(self, table: str, rows: int, *, done: bool) -> None:
         """Count a snapshot chunk; with ``done`` the table's secondary indexes are made."""

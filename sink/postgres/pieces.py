@@ -37,6 +37,11 @@ class PieceWriter:
         self._left: Rows | None = None  # the piece that is not known to be written yet
         self._copy: ExitStack | None = None  # its COPY, in a savepoint
 
+    @property
+    def table(self) -> str:
+        """The table of the piece that is not known to be written yet, "" where there is none."""
+        return self._left.table if self._left else ""
+
     def write(self, piece: Rows) -> int:
         """Write a piece, or begin to; returns its number of rows.  Raises Misfit, and may then be called again."""
         rows = self._convert(piece)

@@ -221,10 +221,16 @@ class PostgresReplica:
         self._plans.pop(done.table.name, None)
         self._found += done.findings
 
+    def settle(self) -> None:
+        """Wait until the pieces are written."""
+        if table := self._pieces.table:
+            with translated(where=f"table {table}"):
+                self._fitting(self._pieces.settle)
+
     def end_chunk(self, table: str, rows: int, *, done: bool) -> None:
         """Count the chunk; make the indexes behind the last one."""
+        self.settle()
         with translated(where=f"table {table}"):
-            self._fitting(self._pieces.settle)
             ledger.add_copied(self._db, self._stream, table, rows, done=done)
             if done and table in self._created:
                 self._found += finish_table(self._db, self._table(table))

@@ -207,6 +207,9 @@ class SqliteReplica:
         """There is no copy in this direction."""
         self._refuse_copy(piece.table)
 
+    def settle(self) -> None:
+        """Nothing is ever on its way."""
+
     def end_chunk(self, table: str, rows: int, *, done: bool) -> None:
         """There is no copy in this direction."""
         del rows, done

@@ -70,3 +70,16 @@ def test_a_chunk_that_is_abandoned_leaves_nothing(tmp_path: Path, postgres_dsn: 
         pipeline.replica.rollback()
         pipeline.copy()
         assert pipeline.differences() == []
+
+
+def test_between_two_reads_the_connection_is_free(tmp_path: Path, postgres_dsn: str) -> None:
+    """A daemon asks it for its metrics in the middle of a chunk."""
+    path = tmp_path / "app.db"
+    with closing(application(path)), closing(InProcess(path, postgres_dsn)) as pipeline:
+        pipeline.relay.publish_schema()
+        pipeline.relay.publish_chunk()
+        pipeline.relay.flush()
+        while events := pipeline.reader.read(0):
+            for event in events:
+                pipeline.applier.apply([event])
+                assert pipeline.replica.count_refused() == 0
