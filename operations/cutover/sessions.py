@@ -11,6 +11,8 @@ import psycopg
 from shared.findings import Finding
 
 _LOCKS = Path("/proc/locks")
+_WAL_WRITE_BYTE = 120  # of the -shm file; those behind it are taken by readers and by checkpoints too
+_RESERVED_BYTE = 0x40000001  # of the database itself, where there is no WAL
 _WRITERS = """
 SELECT a.pid, a.application_name, a.usename::text, a.state,
        extract(epoch FROM clock_timestamp() - a.xact_start)::float8, min(c.relname)
@@ -41,18 +43,20 @@ def open_writers(db: psycopg.Connection[Any], stream: str, seconds: float) -> It
 
 
 def lock_holder(path: Path) -> str:
-    """``: process 12 (python)`` for who holds a write lock on the file, as far as the system tells."""
-    inodes = {
-        file.stat().st_ino for suffix in ("", "-wal", "-shm") if (file := path.with_name(path.name + suffix)).exists()
+    """``: process 12 (python)`` for who holds the write lock on the file, as far as the system tells."""
+    shm = path.with_name(f"{path.name}-shm")
+    places = {
+        file.stat().st_ino: byte for file, byte in ((path, _RESERVED_BYTE), (shm, _WAL_WRITE_BYTE)) if file.exists()
     }
     try:
         lines = _LOCKS.read_text().splitlines()
     except OSError:
         return ""
     for line in lines:
-        words = line.split()
-        if "WRITE" in words and words[-3].rpartition(":")[2].isdigit() and int(words[-3].rpartition(":")[2]) in inodes:
-            pid = words[words.index("WRITE") + 1]
+        _, how, *_, kind, pid, inode, first, last = line.split()
+        byte = places.get(int(inode.rpartition(":")[2]), -1)
+        end = byte if last == "EOF" else int(last)
+        if (how, kind) == ("POSIX", "WRITE") and int(first) <= byte <= end:
             return f": process {pid} ({_command(pid)})"
     return ""
 

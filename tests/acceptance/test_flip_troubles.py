@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import sqlite3
@@ -26,7 +27,7 @@ def test_a_long_write_transaction_in_sqlite_refuses_it_by_name_and_nobody_waits(
         other.execute("BEGIN IMMEDIATE")
         said = world.flip("cutover", code=1)
         assert "write lock" in said
-        assert "python" in said
+        assert f"process {os.getpid()} " in said
         other.execute("ROLLBACK")
     world.flip("cutover")
     world.end()

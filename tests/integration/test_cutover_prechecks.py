@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from operations.cutover.prechecks import Prechecks
+from operations.cutover.sessions import lock_holder
 from shared.control.fold import State
 from shared.findings import Finding
 from shared.log.embedded import EmbeddedLog
@@ -45,3 +50,46 @@ def test_tables_of_all_kinds_that_need_nobody_are_passed(tmp_path: Path, postgre
             "CREATE VIRTUAL TABLE words USING fts5 (body);"
         )
     assert _found(path, tmp_path, postgres_dsn) == []
+
+
+def test_who_holds_the_write_lock_is_named_and_not_who_checkpoints_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        with checkpointing(path):
+            assert lock_holder(path) == ""
+            db.execute("BEGIN IMMEDIATE")
+            assert lock_holder(path).startswith(f": process {os.getpid()} (")
+
+
+def test_who_holds_the_write_lock_is_named_without_wal_too(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        for begin in ("BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"):
+            db.execute(begin)
+            assert lock_holder(path).startswith(f": process {os.getpid()} (")
+            db.execute("ROLLBACK")
+        assert lock_holder(path) == ""
+
+
+@contextmanager
+def checkpointing(path: Path) -> Iterator[None]:
+    """Another process holds the lock of those who write the WAL back, as SQLite does now and then."""
+    shm = path.with_name(f"{path.name}-shm")
+    words = [sys.executable, "-c", _CHECKPOINTS, str(shm)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline()
+        yield
+        process.communicate()
+
+
+_CHECKPOINTS = """
+import fcntl, sys
+file = open(sys.argv[1], "r+b")
+fcntl.lockf(file, fcntl.LOCK_EX, 1, 121)
+print(flush=True)
+sys.stdin.read()
+"""
