@@ -20,7 +20,8 @@ import msgspec
 from shared.errors import BadInput, Stop
 from shared.redaction import redact
 
-_GLANCE_SECONDS = 0.02  # longer than ``is_running`` holds the lock to look at it
+_GLANCE_SECONDS = 0.01  # how long ``is_running`` mostly holds the lock to look at it
+_LOOKERS_SECONDS = 10.0  # on a busy machine a looker may be stopped while it has the lock
 
 
 class Presence(msgspec.Struct):
@@ -128,12 +129,18 @@ def _lock(descriptor: int, kind: int) -> bool:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[bool]:
     with _lock_path(path).open("wb") as file:
-        for _ in range(3):
-            if _lock(file.fileno(), fcntl.LOCK_EX):
-                yield True
-                return
-            time.sleep(_GLANCE_SECONDS)
-        yield False
+        yield _lock_for_good(file.fileno())
+
+
+def _lock_for_good(descriptor: int) -> bool:
+    """Whoever shares the lock only looks, for as long as the system lets it; whoever refuses that is a daemon."""
+    end = time.monotonic() + _LOOKERS_SECONDS
+    while not (locked := _lock(descriptor, fcntl.LOCK_EX)) and time.monotonic() < end:
+        if not _lock(descriptor, fcntl.LOCK_SH):
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        time.sleep(_GLANCE_SECONDS)
+    return locked
 
 
 @contextlib.contextmanager
