@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -154,7 +153,7 @@ def test_connections_cut_in_the_middle_of_a_copy_lose_and_double_nothing(
         for _ in range(3):
             _stop_within_a_copy(migration.sink, db)
             proxy.cut()
-            migration.sink.signal(signal.SIGCONT)
+            migration.sink.thaw()
         migration.wait_in_step()
         traffic.end()
     migration.wait_in_step()
@@ -175,11 +174,11 @@ def _stop_within_a_copy(sink: Daemon, db: psycopg.Connection[Any]) -> None:
     def caught() -> bool:
         if not copying():
             return False
-        sink.signal(signal.SIGSTOP)
+        sink.freeze()
         time.sleep(0.1)  # what is under way arrives
         if copying():
             return True
-        sink.signal(signal.SIGCONT)
+        sink.thaw()
         return False
 
     deadline = time.monotonic() + 60
@@ -213,14 +212,14 @@ def test_a_sink_that_slept_through_a_takeover_applies_nothing_when_it_wakes(
     with closing(_Killing(second)), Traffic(migration.source, rate=50) as traffic:
         migration.start()
         migration.wait_in_step()
-        migration.sink.signal(signal.SIGSTOP)
+        migration.sink.freeze()
         second.start()
         wait_until("the second one waits", lambda: second.says("another sink"))
         db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%sink app'")
         seq = migration.source_seq()
         wait_until("the second one applies", lambda: (ledger := migration.ledger()) and ledger.seq > seq)
         taken = migration.ledger()
-        migration.sink.signal(signal.SIGCONT)
+        migration.sink.thaw()
         wait_until("the first one waits", lambda: migration.sink.says("another sink"))
         seq = migration.source_seq()
         wait_until("the second one goes on", lambda: (ledger := migration.ledger()) and ledger.seq > seq)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sqlite3
 import threading
 import time
@@ -27,7 +26,7 @@ def test_a_broker_that_goes_in_the_hold_delays_the_writers_and_no_more(
         world.flip("cutover")
     process = world.freeze_in_hold(verb, "--max-pause", "3")
     own_kafka.kill()
-    world.migration.sink.signal(signal.SIGCONT)
+    world.migration.sink.thaw()
     time.sleep(1.0)
     own_kafka.start()
     process.communicate(timeout=90)
@@ -37,11 +36,11 @@ def test_a_broker_that_goes_in_the_hold_delays_the_writers_and_no_more(
 
 
 def test_a_capture_that_stands_still_ends_the_attempt_in_time_before_any_writer_waits(world: World) -> None:
-    world.migration.capture.signal(signal.SIGSTOP)
+    world.migration.capture.freeze()
     said = world.flip("cutover", "--max-pause", "1", code=1)
     assert "Given up" in said or "capture" in said
     world.writes_go_on()
-    world.migration.capture.signal(signal.SIGCONT)
+    world.migration.capture.thaw()
     wait_until("nothing is under way", lambda: world.state().attempt is None)
     world.end()
 
@@ -128,7 +127,7 @@ def _in_a_hold(world: World, verb: str, act: Callable[[], None], code: int) -> s
         time.sleep(0.5)
         assert acting.is_alive(), "it did not wait for the hold"
     finally:
-        world.migration.sink.signal(signal.SIGCONT)
+        world.migration.sink.thaw()
     said, errors = process.communicate(timeout=60)
     assert process.returncode == code, said + errors
     acting.join(30)

@@ -67,11 +67,11 @@ def test_a_transaction_elsewhere_that_holds_everything_back_is_named(world: Worl
 def test_a_sink_that_stands_still_ends_the_attempt_in_time_and_writers_go_on(world: World, verb: str) -> None:
     if verb == "rollback":
         world.flip("cutover")
-    world.migration.sink.signal(signal.SIGSTOP)
+    world.migration.sink.freeze()
     said = world.flip(verb, "--max-pause", "1", code=1)
     assert "Given up" in said or "behind" in said
     world.writes_go_on()
-    world.migration.sink.signal(signal.SIGCONT)
+    world.migration.sink.thaw()
     wait_until("nothing is under way", lambda: world.state().attempt is None)
     time.sleep(1.0)
     world.flip(verb)
@@ -104,7 +104,7 @@ def test_of_two_operators_one_goes_through(world: World) -> None:
 def test_a_daemon_of_the_old_epoch_that_wakes_up_harms_nothing(world: World, name: str, begin: Begin) -> None:
     migration = world.migration
     stale = getattr(migration, name)
-    stale.signal(signal.SIGSTOP)
+    stale.freeze()
     second = begin(
         migration.dsn,
         migration.settings["log"],
@@ -124,7 +124,7 @@ def test_a_daemon_of_the_old_epoch_that_wakes_up_harms_nothing(world: World, nam
         if "primary already" in said.errors:
             break
     world.writes_go_on()
-    stale.signal(signal.SIGCONT)
+    stale.thaw()
     world.writes_go_on(60)
     if not stale.running:
         assert "Traceback" not in stale.output

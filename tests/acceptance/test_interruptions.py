@@ -6,12 +6,10 @@ Each test ends the same way: every acknowledged write is in PostgreSQL once, or 
 from __future__ import annotations
 
 import shutil
-import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from os import kill
 from pathlib import Path
 
 import psycopg
@@ -116,11 +114,11 @@ def test_a_capture_that_was_asleep_while_another_took_over_stops(migration: Migr
     with Traffic(migration.source, rate=50) as traffic:
         migration.start()
         migration.wait_in_step()
-        kill(migration.capture.pid, signal.SIGSTOP)
+        migration.capture.freeze()
         rival.start()
         seq = migration.source_seq()
         wait_until("the rival publishes", lambda: (ledger := migration.ledger()) and ledger.seq > seq)
-        kill(migration.capture.pid, signal.SIGCONT)
+        migration.capture.thaw()
         ended(migration.capture, STOPPED, "another capture has taken over")
         traffic.end()
         wait_until("the replica is in step", migration.in_step)

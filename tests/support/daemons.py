@@ -14,6 +14,7 @@ from forking import Forked
 from shared.postgres.connection import connect
 from shared.postgres.ledger import Ledger, read_ledger
 from shared.sqlite.connection import connect as connect_sqlite
+from stopping import holds_locks, is_stopped
 
 PATIENCE = 60.0
 
@@ -72,10 +73,22 @@ class Daemon:
             self._process.send_signal(signal.SIGTERM)
         return self.wait()
 
-    def signal(self, number: int) -> None:
-        """Send a signal, such as SIGSTOP."""
+    def freeze(self) -> None:
+        """SIGSTOP, but never while it has SQLite's write lock on a file: nobody else would get it any more."""
         assert self._process
-        self._process.send_signal(number)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            self._process.send_signal(signal.SIGSTOP)
+            wait_until("it stands still", lambda: not self.running or is_stopped(self.pid))
+            if not holds_locks(self.pid):
+                return
+            self._process.send_signal(signal.SIGCONT)
+            assert time.monotonic() < deadline, "it always has a lock"
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
 
     def assert_ended(self, code: int, *words: str) -> None:
         """It ended by itself; its last line, and no traceback, says why."""

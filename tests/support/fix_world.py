@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -65,11 +64,11 @@ class World:
                 channel.open()
                 process = self.start_flip(verb, *words)
                 assert channel.wait(lambda state: state.attempt is not None, time.monotonic() + 30)
-                self.migration.sink.signal(signal.SIGSTOP)
+                self.migration.sink.freeze()
                 channel.wait(_is_held, time.monotonic() + 2)
                 if _is_held(channel.state):
                     return process
-            self.migration.sink.signal(signal.SIGCONT)  # too late
+            self.migration.sink.thaw()  # too late
             process.communicate(timeout=60)
             if self.state().primary == ("postgres" if verb == "cutover" else "sqlite"):
                 self.flip(back)
