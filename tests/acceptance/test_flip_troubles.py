@@ -79,21 +79,21 @@ def test_a_sink_that_stands_still_ends_the_attempt_in_time_and_writers_go_on(wor
 
 
 def test_an_operator_that_is_frozen_costs_the_writers_no_more_than_the_maximum(world: World) -> None:
-    frozen = world.start_flip("cutover", "--max-pause", "1")
-    world.wait_until_held()
+    frozen = world.freeze_in_hold("cutover", "--max-pause", "2")
     frozen.send_signal(signal.SIGSTOP)
+    world.migration.sink.thaw()
     wait_until("the attempt is over", lambda: world.state().attempt is None)
     frozen.send_signal(signal.SIGCONT)
     frozen.communicate(timeout=60)
-    state = world.state()
-    if state.epoch == 0:
-        world.flip("cutover")
+    assert world.state().epoch == 0
+    world.writes_go_on()
+    world.flip("cutover")
     world.end()
 
 
 def test_of_two_operators_one_goes_through(world: World) -> None:
     both = [world.start_flip("cutover") for _ in range(2)]
-    codes = sorted((process.communicate(timeout=60), process.returncode)[1] for process in both)
+    codes = sorted(process.wait(60) for process in both)
     assert codes[0] == 0
     assert codes[1] in {1, 2, STOPPED}
     assert world.state().epoch == 1

@@ -89,7 +89,7 @@ class Command:
 class QuickCommand(Command):
     """The same, forked from a process that has the program in memory."""
 
-    def begin(self, *arguments: str, typed: str = "", **settings: str) -> Process:
+    def begin(self, *arguments: str, typed: str = "", **settings: str) -> Forked:
         """Start and do not wait."""
         ours = {f"SWITCHBACK_{name.upper()}": value for name, value in settings.items()}
         environment = {**self._environment, **ours}

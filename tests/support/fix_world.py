@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
 
-from command import Process, QuickCommand
+from command import QuickCommand
 from comparing import TABLES, assert_equal
 from daemons import Migration, wait_until
 from fix_migration import Begin
+from forking import Forked
 from shared.control.channel import Channel
 from shared.control.fold import State
-from shared.control.records import Held, Prepared
+from shared.control.records import Held
 from shared.log.opening import open_log
 from switching import Application, PostgresSide, Prober, SqliteSide
 
@@ -45,35 +45,28 @@ class World:
         assert "Traceback" not in said.errors
         return seen
 
-    def start_flip(self, verb: str, *words: str) -> Process:
+    def start_flip(self, verb: str, *words: str) -> Forked:
         return self.command.begin(verb, "--unverified", *words)
 
     def wait_until_held(self) -> None:
+        """The sink must be frozen: else the hold may be over before it is seen."""
+
         def held() -> bool:
             attempt = self.state().attempt
             return attempt is not None and attempt.has(Held)
 
         wait_until("writers are held", held)
 
-    def freeze_in_hold(self, verb: str, *words: str) -> Process:
-        """Begin a flip, and stop the sink as soon as it is asked for: writers are held, and nothing goes on."""
-        back = {"cutover": "rollback", "rollback": "cutover"}[verb]
-        for _ in range(5):
-            with closing(open_log(self.migration.settings["log"], self.migration.stream)) as log:
-                channel = Channel(log.control)
-                channel.open()
-                process = self.start_flip(verb, *words)
-                assert channel.wait(lambda state: state.attempt is not None, time.monotonic() + 30)
-                self.migration.sink.freeze()
-                channel.wait(_is_held, time.monotonic() + 2)
-                if _is_held(channel.state):
-                    return process
-            self.migration.sink.thaw()  # too late
-            process.communicate(timeout=60)
-            if self.state().primary == ("postgres" if verb == "cutover" else "sqlite"):
-                self.flip(back)
-        message = "the sink was never stopped in time"
-        raise AssertionError(message)
+    def freeze_in_hold(self, verb: str, *words: str) -> Forked:
+        """Begin a flip with the sink stopped: writers are held, and nothing goes on before it is thawed."""
+        postponed = self.migration.source.with_name("postponed")
+        postponed.touch()
+        process = self.start_flip(verb, "--postpone", str(postponed), *words)
+        wait_until("it is ready", lambda: _is_ready(process))
+        self.migration.sink.freeze()
+        postponed.unlink()
+        self.wait_until_held()
+        return process
 
     def writes_go_on(self, count: int = 20) -> None:
         before = len(self.application.acknowledged)
@@ -105,9 +98,9 @@ class World:
             self.prober.end()
 
 
-def _is_held(state: State) -> bool:
-    attempt = state.attempt
-    return attempt is not None and attempt.has(Held) and not attempt.has(Prepared) and not attempt.aborted
+def _is_ready(process: Forked) -> bool:
+    assert process.poll() is None, process.communicate()
+    return "Ready" in process.said
 
 
 MakeWorld = Callable[..., World]

@@ -131,6 +131,11 @@ class Forked:
         if self.poll() is None:
             os.kill(self.pid, number)
 
+    @property
+    def said(self) -> str:
+        """Its output so far."""
+        return self._out.read_text(errors="replace")
+
     def terminate(self) -> None:
         """Ask it to end."""
         self.send_signal(signal.SIGTERM)
