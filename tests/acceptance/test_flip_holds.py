@@ -65,7 +65,11 @@ def test_ddl_that_comes_in_the_hold_of_postgresql_ends_the_attempt_and_nothing_s
         with psycopg.connect(world.migration.dsn, autocommit=True) as db:
             db.execute("ALTER TABLE bulk ADD COLUMN extra text")
 
-    said = _in_a_hold(world, "rollback", alter, 1)
+    def waits() -> bool:
+        with psycopg.connect(world.migration.dsn) as db:
+            return bool(db.execute(_WAITING).fetchall())
+
+    said = _in_a_hold(world, "rollback", alter, waits, 1)
     assert "Given up" in said
     world.migration.capture.assert_ended(STOPPED, "table bulk", "extra text came")
     assert "extra text came" in world.flip("rollback", code=1)
@@ -80,17 +84,21 @@ def test_ddl_that_comes_in_the_hold_of_postgresql_ends_the_attempt_and_nothing_s
 def test_a_table_that_is_dropped_on_the_primary_postgresql_stops_capture_by_name(world: World) -> None:
     world.flip("cutover")
     world.writes_go_on()
-    with psycopg.connect(world.migration.dsn, autocommit=True) as db:
+    with psycopg.connect(world.migration.dsn) as db:
+        db.execute("LOCK TABLE item, part")  # in the order in which writers take them: DROP alone may deadlock
         db.execute("DROP TABLE part")
     world.migration.capture.assert_ended(STOPPED, "table part", "gone")
 
 
 def test_ddl_that_comes_in_the_hold_of_sqlite_waits_and_is_met_on_the_closed_file(world: World) -> None:
+    begins = threading.Event()
+
     def alter() -> None:
         with closing(sqlite3.connect(world.migration.source, timeout=30)) as db:
+            begins.set()
             db.execute("ALTER TABLE part ADD COLUMN extra TEXT")
 
-    _in_a_hold(world, "cutover", alter, 0)
+    _in_a_hold(world, "cutover", alter, begins.is_set, 0)
     assert world.state().primary == "postgres"
     world.writes_go_on()
     world.migration.sink.assert_ended(STOPPED, "copy again")
@@ -118,13 +126,17 @@ def _flips(world: World, verb: str) -> bool:
     return world.command(verb, "--unverified").code == 0
 
 
-def _in_a_hold(world: World, verb: str, act: Callable[[], None], code: int) -> str:
+_WAITING = "SELECT 1 FROM pg_locks WHERE relation = 'bulk'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted"
+
+
+def _in_a_hold(world: World, verb: str, act: Callable[[], None], waits: Callable[[], object], code: int) -> str:
     """Act between ``held`` and what follows, which waits for the sink until the act has begun to wait."""
     process = world.freeze_in_hold(verb)
     try:
         acting = threading.Thread(target=act)
         acting.start()
-        time.sleep(0.5)
+        wait_until("it waits for the hold", waits)
+        time.sleep(0.1)  # SQLite does not say who waits
         assert acting.is_alive(), "it did not wait for the hold"
     finally:
         world.migration.sink.thaw()

@@ -93,7 +93,9 @@ def test_an_operator_that_is_frozen_costs_the_writers_no_more_than_the_maximum(w
 
 def test_of_two_operators_one_goes_through(world: World) -> None:
     both = [world.start_flip("cutover") for _ in range(2)]
-    codes = sorted(process.wait(60) for process in both)
+    for process in both:
+        process.communicate(timeout=60)
+    codes = sorted(process.wait() for process in both)
     assert codes[0] == 0
     assert codes[1] in {1, 2, STOPPED}
     assert world.state().epoch == 1
