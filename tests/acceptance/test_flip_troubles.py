@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -19,6 +18,8 @@ import pytest
 from daemons import wait_until
 from fix_migration import STOPPED, Begin
 from fix_world import MakeWorld, World
+from shared.control.fold import State
+from shared.control.records import Held
 from shared.embedded_postgres import EmbeddedPostgres
 
 
@@ -56,7 +57,7 @@ def test_a_transaction_elsewhere_that_holds_everything_back_is_named(world: Worl
         world.writes_go_on()
         assert "nightly-report" in world.flip("rollback", code=1)
         other.execute("UPDATE bulk SET b = 'later' WHERE id = 1500")
-    time.sleep(1.0)
+    world.wait_in_step()
     world.flip("rollback")
     with closing(sqlite3.connect(world.migration.source)) as file:
         assert file.execute("SELECT b FROM bulk WHERE id = 1500").fetchone() == ("later",)
@@ -73,7 +74,7 @@ def test_a_sink_that_stands_still_ends_the_attempt_in_time_and_writers_go_on(wor
     world.writes_go_on()
     world.migration.sink.thaw()
     wait_until("nothing is under way", lambda: world.state().attempt is None)
-    time.sleep(1.0)
+    world.wait_in_step()
     world.flip(verb)
     world.end()
 
@@ -141,9 +142,9 @@ def test_postgresql_that_goes_in_the_hold_lets_writers_go_on_or_comes_back_to_fi
     world = make_world(own_postgres.dsn)
     if verb == "rollback":
         world.flip("cutover")
+    before = world.state()
     process = world.start_flip(verb, "--max-pause", "2")
-    with contextlib.suppress(AssertionError):
-        world.wait_until_held()
+    wait_until("it is in the hold, or past it", lambda: _held_since(world, before))
     own_postgres.stop("immediate")
     time.sleep(1.0)
     own_postgres.start()
@@ -151,6 +152,11 @@ def test_postgresql_that_goes_in_the_hold_lets_writers_go_on_or_comes_back_to_fi
     world.command("resume")
     wait_until("nothing is under way", lambda: world.state().attempt is None)
     world.end()
+
+
+def _held_since(world: World, before: State) -> bool:
+    now = world.state()
+    return now.last != before.last or (now.attempt is not None and now.attempt.has(Held))
 
 
 def test_ddl_on_the_closed_file_stops_the_sink_with_what_to_do(world: World) -> None:

@@ -72,6 +72,13 @@ class World:
         before = len(self.application.acknowledged)
         wait_until("writes go on", lambda: len(self.application.acknowledged) >= before + count)
 
+    def wait_in_step(self) -> None:
+        """Until the last write of each writer that was acknowledged by now is on both sides, whoever is primary."""
+        newest = dict(sorted(self.application.acknowledged))
+        with closing(SqliteSide(self.migration.source)) as one, closing(PostgresSide(self.migration.dsn)) as other:
+            due = [(side, *me) for side in (one, other) for me in newest.items()]
+            wait_until("the replica is in step", lambda: all(side.has(*me) for side, *me in due))
+
     def end(self) -> None:
         """Each acknowledged write is on the primary, both sides come to be equal, and never were both open."""
         self.writes_go_on()
