@@ -28,6 +28,7 @@ SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "max_prepared_transactions": "4",
+    "autovacuum": "off",  # its transactions hold back what capture may read, at moments of its own choice
 }
 """A crash of PostgreSQL loses nothing with these (the system's cache stays); a crash of the machine would."""
 
