@@ -11,13 +11,19 @@ import pytest
 
 
 class CutProxy:
-    """Forwards connections to ``host``:``port``; ``cut`` drops them all, ``refuse`` takes no new ones."""
+    """Forwards connections to ``host``:``port``; ``cut`` drops them all, ``refuse`` takes no new ones.
+
+    ``stall`` keeps back what one of them sends.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._refusing = False
+        self._room: int | None = None  # bytes to the server that still pass, None where nothing is counted
+        self._cut = threading.Event()
+        self.stalled = threading.Event()
         self.accepted = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -27,8 +33,19 @@ class CutProxy:
         """Drop every connection as a broken network does: both ends see a reset."""
         with self._lock:
             gone, self._open = self._open, set()
+            was, self._cut = self._cut, threading.Event()
         for end in gone:
             _reset(end)
+        was.set()
+
+    def stall(self, room: int) -> None:
+        """Keep back, until the next cut, what a connection sends behind so many more bytes to the server.
+
+        ``stalled`` is set when one came to that; it then waits in the middle of what it sends, the server for the rest.
+        """
+        with self._lock:
+            self.stalled.clear()
+            self._room = room
 
     def refuse(self) -> None:
         """Drop every connection, and every new one at once."""
@@ -72,12 +89,24 @@ class CutProxy:
             self._open |= {near, far}
         if self._refusing:  # refuse() came in between
             self.cut()
-        for source, sink in ((near, far), (far, near)):
-            threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+        threading.Thread(target=self._pump, args=(near, far, self._keep_back), daemon=True).start()
+        threading.Thread(target=self._pump, args=(far, near, lambda _count: None), daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _keep_back(self, count: int) -> None:
+        with self._lock:
+            if self._room is None:
+                return
+            self._room -= count
+            if self._room >= 0:
+                return
+            self._room, until = None, self._cut
+        self.stalled.set()
+        until.wait()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, before: Callable[[int], None]) -> None:
         try:
             while data := source.recv(65536):
+                before(len(data))
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
