@@ -14,7 +14,8 @@ from shared.pulse import Pulse
 from shared.redaction import redact
 
 _FIRST_SECONDS = 0.1
-_LONGEST_SECONDS = 5.0
+LONGEST_SECONDS = 5.0
+"""Between two tries, at the most."""
 
 
 class Retrying:
@@ -74,7 +75,7 @@ class Retrying:
             self._logger.warning("waiting to try again", reason=str(error))
             self._change(str(error))
         self._stop.wait(self._pause * random.uniform(0.5, 1.0))  # noqa: S311  (no secret)
-        self._pause = min(self._pause * 2, _LONGEST_SECONDS)
+        self._pause = min(self._pause * 2, LONGEST_SECONDS)
 
     def _change(self, trouble: str) -> None:
         self._trouble = trouble

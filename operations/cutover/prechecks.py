@@ -28,6 +28,7 @@ from shared.postgres.horizon import horizon_holder
 from shared.postgres.ledger import read_source_schema
 from shared.postgres.shape import check_shape, kept_shape, read_shape
 from shared.reports import read_report
+from shared.retrying import LONGEST_SECONDS
 from shared.settings import Settings
 from shared.sqlite.catalog import fingerprint
 from shared.sqlite.connection import connect as connect_sqlite
@@ -38,6 +39,7 @@ from shared.sqlite.state import read_state
 Found = Iterable[Result | Finding | str]
 _BEHIND_SECONDS = 2.0
 _LONG = 1e9
+_LOOK_SECONDS = 0.1
 _LOCK_SECONDS = 1.0
 _ROOM_BYTES = 100_000_000
 _NOT_OURS = """
@@ -92,11 +94,15 @@ class Prechecks:
             yield f"none is under way; {self._state.primary} is the primary, epoch {self._state.epoch}"
 
     def daemons(self) -> Found:
-        """Both work, as far as can be seen from here."""
+        """Both work, as far as can be seen from here; one that waits may be about to go on."""
         if trouble := read_report(self._log, self._state.replica).trouble:
             yield Finding("refuse", "sink-stopped", f"the sink stands still: {trouble}")
+        deadline = time.monotonic() + LONGEST_SECONDS + 1.0
         for name in ("capture", "sink"):
             status = daemon_status(self._settings, name)
+            while status.state == "waiting" and time.monotonic() < deadline:
+                time.sleep(_LOOK_SECONDS)
+                status = daemon_status(self._settings, name)
             if status.state == "running":
                 yield f"{name} runs, pid {status.pid}"
             elif status.state == "never":

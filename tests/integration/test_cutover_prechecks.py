@@ -6,10 +6,12 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 
 from operations.cutover.prechecks import Prechecks
@@ -17,6 +19,7 @@ from operations.cutover.sessions import lock_holder
 from shared.control.fold import State
 from shared.findings import Finding
 from shared.log.embedded import EmbeddedLog
+from shared.presence import Notebook, Presence
 from shared.settings import Settings
 
 
@@ -24,6 +27,26 @@ def _found(path: Path, tmp_path: Path, dsn: str) -> list[Finding]:
     with closing(EmbeddedLog(tmp_path / "log.db")) as log:
         checks = Prechecks(Settings(source=path, target=SecretStr(dsn), stream="app"), log, State())
         return [found for found in checks.what_only_the_application_can_write() if isinstance(found, Finding)]
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_daemon_that_is_just_connecting_again_is_given_the_time_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, goes_on: bool
+) -> None:
+    monkeypatch.setattr("operations.cutover.prechecks.LONGEST_SECONDS", 20.0 if goes_on else 0.0)
+    settings = Settings(source=tmp_path / "app.db", stream="app", state_dir=tmp_path)
+    with closing(EmbeddedLog(tmp_path / "log.db")) as log, Notebook(tmp_path, Presence.begin("sink", "app")) as sink:
+        sink.note.trouble = "PostgreSQL cannot be reached"
+        sink.write()
+        if goes_on:
+            threading.Timer(0.5, _go_on, (sink,)).start()
+        found = [one.what for one in Prechecks(settings, log, State()).daemons() if isinstance(one, Finding)]
+    assert found == ([] if goes_on else ["sink is waiting: PostgreSQL cannot be reached"])
+
+
+def _go_on(daemon: Notebook) -> None:
+    daemon.note.trouble = ""
+    daemon.write()
 
 
 def test_an_index_that_needs_the_applications_collation_is_named(tmp_path: Path, postgres_dsn: str) -> None:
