@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from itertools import count
+from itertools import chain, repeat
 from typing import Any
 
 import psycopg
@@ -72,11 +72,8 @@ class PostgresHold:
 
     def _try_for(self, db: psycopg.Connection[Any], patience: float) -> str:
         deadline = time.monotonic() + patience
-        for tries in count():
-            while self._maintained(db) and time.monotonic() < deadline:
-                time.sleep(_PAUSE_SECONDS)
-            if self._lock(db, patience, _TRY_MS[min(tries, len(_TRY_MS) - 1)]):
-                break
+        tries = chain(_TRY_MS, repeat(_TRY_MS[-1]))
+        while self._maintained(db) or not self._lock(db, patience, next(tries)):
             if time.monotonic() > deadline:
                 return f"writers of PostgreSQL did not end within {patience:g} s{self._locker(db)}"
             time.sleep(_PAUSE_SECONDS)

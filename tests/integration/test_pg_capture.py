@@ -149,7 +149,7 @@ def test_writers_wait_for_a_hold_and_are_not_refused(captured: Captured) -> None
     writer.start()
     assert not done.wait(0.3)
     captured.hold.let_go()
-    assert done.wait(5)
+    assert done.wait(30)
     writer.join()
     captured.read()
     captured.assert_same()
