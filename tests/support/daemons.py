@@ -7,10 +7,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from forking import Forked
+from shared.control.channel import Channel
+from shared.control.fold import State
+from shared.errors import Retry
+from shared.log.opening import open_log
 from shared.postgres.connection import connect
 from shared.postgres.ledger import Ledger, read_ledger
 from shared.sqlite.connection import connect as connect_sqlite
@@ -137,6 +141,18 @@ class Migration:
     def kill(self) -> None:
         self.capture.kill()
         self.sink.kill()
+
+    def state(self) -> State:
+        """What the control stream says; a broker that just comes back, or a busy log, is asked again."""
+        found: list[State] = []
+
+        def read() -> bool:
+            with suppress(Retry), closing(open_log(self.settings["log"], self.stream)) as log:
+                found.append(Channel(log.control).open())
+            return bool(found)
+
+        wait_until("the control stream can be read", read)
+        return found[0]
 
     def ledger(self) -> Ledger | None:
         with closing(connect(self.dsn, application_name="test")) as db:

@@ -12,10 +12,8 @@ from comparing import TABLES, assert_equal
 from daemons import Migration, wait_until
 from fix_migration import Begin
 from forking import Forked
-from shared.control.channel import Channel
 from shared.control.fold import State
 from shared.control.records import Held
-from shared.log.opening import open_log
 from switching import Application, PostgresSide, Prober, SqliteSide
 
 
@@ -34,8 +32,7 @@ class World:
         self.prober.start()
 
     def state(self) -> State:
-        with closing(open_log(self.migration.settings["log"], self.migration.stream)) as log:
-            return Channel(log.control).open()
+        return self.migration.state()
 
     def flip(self, verb: str, *words: str, code: int = 0) -> str:
         said = self.command(verb, "--unverified", *words)

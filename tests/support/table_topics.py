@@ -14,7 +14,7 @@ from typing import Any
 
 import kafka
 
-from daemons import Daemon
+from daemons import PATIENCE, Daemon
 from shared import wire
 from shared.groups import Change
 from shared.log.contract import LogBackend
@@ -155,18 +155,18 @@ class Spine:
             "barrier", [], epoch=0, first_seq=self.seq + 1, last_seq=self.seq, meta={"purpose": "handover"}
         )
 
-    def wait_published(self, seconds: float = 30.0) -> None:
+    def wait_published(self) -> None:
         """Until the program has kept that it is past the last group."""
         position = self.writer.flush()
-        wait_published(self.log, self.stream, position.number, self.topics, seconds)
+        wait_published(self.log, self.stream, position.number, self.topics)
 
     def close(self) -> None:
         self.topics.kill()
         self.log.close()
 
 
-def wait_published(log: LogBackend, prefix: str, number: int, daemon: Daemon, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
+def wait_published(log: LogBackend, prefix: str, number: int, daemon: Daemon) -> None:
+    deadline = time.monotonic() + PATIENCE
     while published(log, prefix) < number:
         assert daemon.running, daemon.output[-3000:]
         assert time.monotonic() < deadline, f"group {number} is not published:\n{daemon.output[-3000:]}"
