@@ -10,7 +10,6 @@ import pytest
 from daemons import Daemon
 from fix_world import MakeWorld
 from shared.log.opening import open_log
-from shared.reports import read_report
 from table_topics import assert_published, records, wait_published
 
 
@@ -31,8 +30,9 @@ def test_consumers_see_one_history_across_a_cutover_and_back(
             world.flip(verb)
         world.end()
         with closing(open_log(migration.settings["log"], migration.stream)) as log:
-            number = max(read_report(log, side).number for side in ("sqlite", "postgres"))
-            wait_published(log, prefix, number, topics)
+            ledger = migration.ledger()  # what the sink reports to the log comes a little later
+            assert ledger
+            wait_published(log, prefix, ledger.position.number, topics)
     finally:
         topics.kill()
 
