@@ -40,7 +40,6 @@ class PrimaryMetrics:
     def update(self, state: State) -> None:
         """Take in what the control stream says."""
         phase = phase_of(state)
-        self._epoch.set(state.epoch)
         for side in SIDES:
             self._primary.labels(side).set(side == state.primary)
         for name in PHASES:
@@ -52,6 +51,7 @@ class PrimaryMetrics:
         attempt = state.attempt or (last.attempt if last else None)
         if attempt:
             self._set_steps(attempt)
+        self._epoch.set(state.epoch)  # the last one: who scrapes meanwhile and sees it sees what belongs to it
 
     def _set_steps(self, attempt: Attempt) -> None:
         if attempt.id != self._attempt:
