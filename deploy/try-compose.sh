@@ -89,10 +89,12 @@ compose run --rm --no-deps -T --entrypoint python demo -m operations.demo.count 
 step "What Prometheus knows"
 wait_for "both daemons are scraped" is_scraped
 answer 'switchback_lag_changes{stage="applied"}'
-# The demo application finds the primary by being refused on the other side, which is what the one left out is about.
-alerts=$(answer 'ALERTS{alertstate="firing", alertname!="SwitchbackRogueWrites"}' | tr -d '\0')
+answer 'switchback_refused_writes'
+# The demo application finds the primary by being refused on the other side; not even that may be about to wake anybody.
+sleep 20 # the rules are asked every 15 seconds
+alerts=$(answer 'ALERTS{alertstate="firing"} or ALERTS{alertname="SwitchbackRogueWrites"}' | tr -d '\0')
 [[ -z $alerts ]] || { echo "an alert is heard: $alerts" >&2; exit 1; }
-echo "no alert is heard but that of refused writes"
+echo "no alert is heard"
 
 if [[ " ${profiles[*]} " == *" topics "* ]]; then
     step "What a consumer of the table topics sees"
