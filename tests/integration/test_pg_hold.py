@@ -164,7 +164,7 @@ def _end_hold(captured: Captured) -> None:
     with captured.connect(autocommit=True) as db:
         while rows := db.execute(ask, (db.info.dbname,)).fetchall():
             for (pid,) in rows:
-                db.execute("SELECT pg_terminate_backend(%s, 2000)", (pid,))
+                db.execute("SELECT pg_terminate_backend(%s)", (pid,))
 
 
 def test_no_session_of_a_hold_is_left(captured: Captured) -> None:

@@ -18,6 +18,8 @@ from command import Command
 from fix_postgres import PostgresServer, new_database
 
 PROGRAMS = ("capture", "sink", "operator", "status")
+GRANTS_PARAMETERS = 150000
+"""The server's version from which on a setting can be granted; before, only superusers may set some."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def new_roles(superuser: str, tmp_path: Path) -> Iterator[Roles]:
                 _set_password(db, made, role)
         yield made
     with psycopg.connect(superuser, autocommit=True) as db:
-        db.execute(f"REVOKE SET ON PARAMETER session_replication_role FROM {made.name('owner')}".encode())
+        if db.info.server_version >= GRANTS_PARAMETERS:
+            db.execute(f"REVOKE SET ON PARAMETER session_replication_role FROM {made.name('owner')}".encode())
         for role in (*PROGRAMS, "owner", "application"):
             db.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(made.name(role))))
 
