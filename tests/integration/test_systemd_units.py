@@ -50,9 +50,18 @@ def test_what_a_restart_does_not_mend_is_not_started_again() -> None:
         assert f"RestartPreventExitStatus={BadInput.exit_code} {Stop.exit_code}\n" in unit.read_text()
 
 
-def test_the_units_differ_in_their_program_only() -> None:
-    settings = {tuple(line for line in unit.read_text().splitlines() if _is_common(line)) for unit in UNITS}
-    assert len(settings) == 1
+def test_the_units_of_the_daemons_differ_in_their_program_only() -> None:
+    capture, sink, _ = (_common(unit) for unit in UNITS)
+    assert capture == sink
+
+
+def test_the_topics_unit_has_no_secret_and_leaves_the_daemons_folder_alone() -> None:
+    capture, _, topics = (_common(unit) for unit in UNITS)
+    assert set(topics) - set(capture) == {
+        "Environment=SWITCHBACK_STREAM=%i SWITCHBACK_STATE_DIR=%S/switchback-topics/%i",
+        "UnsetEnvironment=SWITCHBACK_TARGET_PASSWORD_FILE",
+        "StateDirectory=switchback-topics/%i",
+    }
 
 
 def test_the_account_and_the_folders_can_be_made(tmp_path: Path) -> None:
@@ -61,5 +70,6 @@ def test_the_account_and_the_folders_can_be_made(tmp_path: Path) -> None:
     assert (tmp_path / "etc/switchback").is_dir()
 
 
-def _is_common(line: str) -> bool:
-    return not line.startswith(("Description=", "ExecStart="))
+def _common(unit: Path) -> list[str]:
+    lines = unit.read_text().splitlines()
+    return [line for line in lines if not line.startswith(("#", "Description=", "ExecStart="))]
