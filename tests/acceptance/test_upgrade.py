@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from command import Command
-from comparing import TABLES, assert_equal
-from daemons import Migration
+from comparing import TABLES, assert_equal, rows_of_postgres, rows_of_sqlite
+from daemons import Migration, wait_until
 from fix_migration import STOPPED, Begin
 from fix_postgres import new_database
 from shared.postgres import ledger, reverse
@@ -20,7 +20,10 @@ from shared.postgres.version import FORMAT, bring_up
 from switching import SqliteSide
 
 STATES = Path(__file__).parents[1] / "support" / "states"
-"""What versions before left behind in the middle of a migration: the sink killed, then capture; writers went on."""
+"""What versions before left behind in the middle of a migration: the sink killed, then capture; writers went on.
+Those that end with "-back" had PostgreSQL as the primary."""
+FORWARD = sorted(state for state in STATES.iterdir() if not state.name.endswith("-back"))
+BACK = sorted(STATES.glob("*-back"))
 NEWER = "of a newer version of Switchback"
 
 
@@ -30,15 +33,28 @@ def _load(path: Path, script: Path) -> None:
         db.executescript(script.read_text())
 
 
-@pytest.mark.parametrize("state", sorted(STATES.iterdir()), ids=lambda state: state.name)
+def _take_over(begin: Begin, dsn: str, folder: Path, state: Path) -> Migration:
+    with psycopg.connect(dsn, autocommit=True) as db:
+        db.execute((state / "target.sql").read_bytes())
+        db.execute(_CATCH_UP)
+    _load(folder / "app.db", state / "source.sql")
+    _load(folder / "app.log", state / "log.sql")
+    return begin(dsn, source=folder / "app.db")
+
+
+_CATCH_UP = """
+DO $$ BEGIN
+    WHILE pg_current_xact_id() <= (SELECT max(xid) FROM switchback.changes) LOOP COMMIT; END LOOP;
+END $$
+"""
+"""The server that takes the state over has seen as many transactions as the one that the state is of."""
+
+
+@pytest.mark.parametrize("state", FORWARD, ids=lambda state: state.name)
 def test_this_version_goes_on_where_one_before_was_killed(
     begin: Begin, postgres_dsn: str, tmp_path: Path, state: Path
 ) -> None:
-    with psycopg.connect(postgres_dsn, autocommit=True) as db:
-        db.execute((state / "target.sql").read_bytes())
-    _load(tmp_path / "app.db", state / "source.sql")
-    _load(tmp_path / "app.log", state / "log.sql")
-    migration = begin(postgres_dsn, source=tmp_path / "app.db")
+    migration = _take_over(begin, postgres_dsn, tmp_path, state)
     migration.start()
     migration.wait_in_step()
     assert_equal(migration.source, migration.dsn, "account", "item")
@@ -52,6 +68,30 @@ def test_this_version_goes_on_where_one_before_was_killed(
     assert switched.code == 0, switched.out + switched.errors
     migration.wait_in_step()
     assert_equal(migration.source, migration.dsn, "account", "item")
+
+
+@pytest.mark.parametrize("state", BACK, ids=lambda state: state.name)
+def test_this_version_goes_on_where_one_before_was_killed_with_postgresql_as_the_primary(
+    begin: Begin, postgres_dsn: str, tmp_path: Path, state: Path
+) -> None:
+    migration = _take_over(begin, postgres_dsn, tmp_path, state)
+    written = rows_of_postgres(postgres_dsn, "item")
+    assert rows_of_sqlite(migration.source, "item") != written
+    command = Command(tmp_path, **migration.settings)
+    migration.start()
+    wait_until("SQLite has what was written in between", lambda: command("status", "--json").json["synced"])
+    assert rows_of_postgres(postgres_dsn, "item") == written
+    assert_equal(migration.source, migration.dsn, "account", "item")
+    for verb in ("rollback", "cutover", "rollback"):
+        switched = command(verb, "--unverified")
+        assert switched.code == 0, switched.out + switched.errors
+    with closing(sqlite3.connect(migration.source)) as application:
+        application.execute("UPDATE account SET balance = 7 WHERE id = 3")
+        application.commit()
+    migration.wait_in_step()
+    assert_equal(migration.source, migration.dsn, "account", "item")
+    with psycopg.connect(postgres_dsn) as db:
+        assert db.execute("SELECT version FROM switchback.format").fetchall() == [(FORMAT,)]
 
 
 @pytest.mark.parametrize("state", sorted(STATES.iterdir()), ids=lambda state: state.name)
