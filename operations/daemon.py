@@ -19,6 +19,9 @@ from shared.program import BUG_EXIT_CODE
 from shared.settings import Settings, to_environment
 from shared.steps import VARIABLE as KILL_AT
 
+DAEMONS = ("capture", "sink")
+"""What a migration needs."""
+
 _MODULES = {"topics": "sink.topics.app"}  # the others are <name>.app
 
 _FINAL = {2, 3}  # wrong settings, and what must not simply be started again

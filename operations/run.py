@@ -13,15 +13,17 @@ import threading
 import time
 from contextlib import closing
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from operations.daemon import Daemon
-from operations.phase import Status
+from operations.daemon import DAEMONS, Daemon
 from operations.run_display import Display, LiveDisplay, PlainDisplay
 from operations.screen import complain, out
-from operations.status import DAEMONS, Watch
 from shared.errors import BadInput
 from shared.presence import is_running
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from operations.phase import Status
 
 _TICK_SECONDS = 0.1
 _LOOK_SECONDS = 0.4
@@ -43,13 +45,16 @@ def run(settings: Settings, *, until_synced: bool) -> int:
     synced = threading.Event()
     with display:
         looker = threading.Thread(target=_look, args=(settings, display, stop, synced), daemon=True)
-        looker.start()
         try:
+            for daemon in daemons:
+                daemon.start()
+            looker.start()
             code = _supervise(daemons, stop, synced if until_synced else threading.Event())
         finally:
             stop.set()
             _stop(daemons)
-            looker.join(_LOOK_SECONDS)
+            if looker.is_alive():
+                looker.join(_LOOK_SECONDS)
     for daemon in daemons:
         if daemon.exit_code is not None:
             complain(f"{daemon.name}: {daemon.last_words or f'ended with exit code {daemon.exit_code}'}")
@@ -57,8 +62,6 @@ def run(settings: Settings, *, until_synced: bool) -> int:
 
 
 def _supervise(daemons: list[Daemon], stop: threading.Event, synced: threading.Event) -> int:
-    for daemon in daemons:
-        daemon.start()
     while not (stop.wait(_TICK_SECONDS) or synced.is_set()):
         for daemon in daemons:
             daemon.tend()
@@ -69,6 +72,8 @@ def _supervise(daemons: list[Daemon], stop: threading.Event, synced: threading.E
 
 def _look(settings: Settings, display: Display, stop: threading.Event, synced: threading.Event) -> None:
     """Runs beside the supervisor, because a server that is away makes a look take long."""
+    from operations.status import Watch  # noqa: PLC0415  (takes as long to load as a daemon takes to begin)
+
     goal: int | None = None
     with closing(Watch(settings, time.time())) as watch:
         pause = _LOOK_SECONDS

@@ -7,16 +7,18 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from operations.phase import Status
 from operations.screen import out
 from operations.wording import count, duration
+
+if TYPE_CHECKING:  # the daemons begin before what knows of the status is loaded
+    from operations.phase import Status
 
 _WINDOW_SECONDS = 5.0
 _PLAIN_SECONDS = 5.0

@@ -20,6 +20,7 @@ from msgspec import Struct, structs
 from operations.cutover.lag import look_back
 from operations.cutover.summary import SwitchStatus, describe
 from operations.cutover.way_back import WayBack, way_back
+from operations.daemon import DAEMONS
 from operations.phase import (
     DaemonState,
     DaemonStatus,
@@ -46,8 +47,6 @@ from shared.sqlite.connection import connect as connect_sqlite
 from shared.sqlite.connection import quote, reading
 from shared.sqlite.connection import translated as sqlite_errors
 from shared.sqlite.state import read_state
-
-DAEMONS = ("capture", "sink")
 
 _SPAN = "SELECT (SELECT min(seq) FROM _switchback_log), (SELECT max(seq) FROM _switchback_log)"
 _OLDEST = "SELECT ms FROM _switchback_log WHERE seq > ? ORDER BY seq LIMIT 1"

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from operations.daemon import DAEMONS
 from shared.errors import BadInput
 from shared.postgres import reverse
 from shared.postgres.connection import connect as connect_postgres
@@ -38,9 +39,6 @@ SELECT table_name FROM information_schema.columns
 """
 _STREAMS = "SELECT stream FROM switchback.ledger"
 _NOTES = ("capture.json", "capture.running", "capture.tmp", "capture.lock", "sink.json", "sink.running", "sink.tmp")
-
-
-DAEMONS = ("capture", "sink")
 
 
 def refuse_while_closed(settings: Settings) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
+from operations.daemon import DAEMONS
 from operations.screen import say
-from operations.uninstall import DAEMONS, forget_in_target, in_target, remove_files
+from operations.uninstall import forget_in_target, in_target, remove_files
 from shared.control.channel import Channel
 from shared.control.fold import State
 from shared.control.records import OPERATOR, Completed, now_ms

@@ -21,13 +21,13 @@ from pathlib import Path
 import psycopg
 
 from operations.cutover.flip import Options, flip
-from operations.daemon import Daemon
+from operations.daemon import DAEMONS, Daemon
 from operations.demo.generate import generate
 from operations.demo.ledger import ROWS_SQL, Comparison, compare, read_ledger
 from operations.demo.probe import PROBE, Probe
 from operations.run_display import PlainDisplay
 from operations.screen import out, say
-from operations.status import DAEMONS, Watch
+from operations.status import Watch
 from operations.verification.command import verify_command
 from shared.embedded_postgres import EmbeddedPostgres
 from shared.errors import BadInput, Retry
