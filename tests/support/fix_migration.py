@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -32,7 +33,8 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
         dsn: str, log: str = "", *, source: Path | None = None, wal: bool = True, bulk: int = 3_000, **more: str
     ) -> Migration:
         source = source or make_database(tmp_path / "app.db", bulk=bulk, wal=wal)
-        settings = {"chunk_rows": "200", "prune_seconds": "0.2", **more}
+        own = {"stream": f"app-{uuid.uuid4().hex[:8]}"} if log else {}  # tests share a broker
+        settings = {"chunk_rows": "200", "prune_seconds": "0.2", **own, **more}
         made.append(Migration(source, dsn, log, folder=tmp_path, **settings))
         return made[-1]
 
