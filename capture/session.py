@@ -35,6 +35,7 @@ class Source(relay.Source, Protocol):
     """The primary, as far as it is opened and house is kept in it."""
 
     progress: Progress  # as the checkpoint has it
+    origin: str  # the SQLite file's incarnation, whichever side is primary: a verification is of that migration
 
     def prune(self, upto: int, limit: int) -> int:
         """Forget changes up to that seq, at most ``limit``; returns how many went."""
@@ -164,7 +165,7 @@ class Session:
             self._relay.publish_alive()
             self._alive = now
         depth, high = self._source.depth()
-        oldest, verdict = self._source.oldest_ms(report.seq), read_verdict(self._log, self._source.incarnation)
+        oldest, verdict = self._source.oldest_ms(report.seq), read_verdict(self._log, self._source.origin)
         state, relay = self._closing.channel.state, self._relay
         self._measures.kept_house(House(relay.progress, relay.totals, report, depth, high, oldest, verdict, state))
         self._well()

@@ -18,7 +18,7 @@ from capture.sqlite.chunks import Chunk
 from shared.errors import LeaseLost, Retry, SourceRestored, Stop
 from shared.groups import Change
 from shared.postgres.connection import connect, translated
-from shared.postgres.ledger import read_source_schema
+from shared.postgres.ledger import read_ledger, read_source_schema
 from shared.postgres.reverse import installed_numbers
 from shared.postgres.shape import check_shape, kept_shape, read_shape
 from shared.postgres.side import read_side
@@ -40,13 +40,14 @@ class PostgresSource:
         self._db = connect(dsn, application_name=f"switchback-capture {stream}")
         with self._translated():
             side, schema = read_side(self._db, stream), read_source_schema(self._db, stream)
-            if side is None or schema is None:
+            ledger = read_ledger(self._db, stream)  # as it was when the file was the primary
+            if side is None or schema is None or ledger is None:
                 raise SourceRestored("PostgreSQL knows nothing of being the primary", remedy=_RESTORED)
             self._tables = self._known_tables(schema)
             self._shape = kept_shape(self._db, stream)
             self._check_shape()
         self.schema = schema
-        self.incarnation = side.incarnation
+        self.incarnation, self.origin = side.incarnation, ledger.incarnation
         self.progress = decode_progress(side.checkpoint).opened_at(side.opened)
         self.holder = 0  # the process that holds the writers, 0 while nobody does
         self._checked = 0  # the holder under which the tables' shape was looked at

@@ -57,7 +57,7 @@ class SqliteSource:
         self._seen_seq = 0
         with self._translated(), reading(db):
             state = read_state(db)
-            self.incarnation = state["incarnation"]
+            self.incarnation = self.origin = state["incarnation"]
             opened = Position(*json.loads(state.get("opened", "[0, 0, -1]")))
             self.progress = decode_progress(state.get("checkpoint")).opened_at(opened)
             self.copied = self.progress.copied

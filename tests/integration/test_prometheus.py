@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
@@ -23,6 +24,10 @@ from traffic import Traffic, make_database
 GRAFANA = KIT.parent / "grafana"
 ALERTS_PAGE = KIT.parents[1] / "docs" / "alerts.md"
 TESTS = sorted((KIT / "tests").glob("*.yml"))
+SINCE_THE_SWITCH = (
+    'switchback_loop_timestamp_seconds{job="switchback-capture"}'
+    " > on (instance) switchback_last_switch_timestamp_seconds + 2 and on (instance) switchback_epoch == 1"
+)
 SUFFIXES = re.compile(r"_(bucket|sum|count)$")
 
 
@@ -59,11 +64,13 @@ def _watch(migration: Migration, folder: Path) -> Iterator[Prometheus]:
     command = QuickCommand(migration.source.parent, **migration.settings)
     with scraping(migration, folder) as prometheus:
         with Traffic(migration.source, writers=1) as traffic:
-            wait_until("the rate is known", lambda: prometheus.series("stream:switchback_applied_changes:rate1m > 0"))
+            for stage in ("captured", "applied"):
+                rate = f"stream:switchback_{stage}_changes:rate1m > 0"
+                wait_until("the rate is known", functools.partial(prometheus.series, rate))
             traffic.end()
         assert command("verify").code == 0
         assert command("cutover").code == 0
-        wait_until("the switch is seen", lambda: prometheus.series("switchback_last_pause_seconds > 0"))
+        wait_until("a round of house-keeping since the switch is seen", lambda: prometheus.series(SINCE_THE_SWITCH))
         yield prometheus
     for daemon in (migration.capture, migration.sink):
         assert daemon.running, daemon.output[-3000:]
