@@ -41,6 +41,7 @@ _BEHIND_SECONDS = 2.0
 _LONG = 1e9
 _LOOK_SECONDS = 0.1
 _LOCK_SECONDS = 1.0
+_LOCK_LOOK_SECONDS = 0.004
 _ROOM_BYTES = 100_000_000
 _NOT_OURS = """
 SELECT c.relname FROM pg_class AS c JOIN switchback.captured AS t ON t.table_name = c.relname AND t.stream = %s
@@ -109,7 +110,8 @@ class Prechecks:
                 yield Result("daemons", "note", f"{name} does not run on this machine; the lag tells whether it works")
             else:
                 what = f"{name} is {status.state}: {status.reason or 'ended as asked'}"
-                yield Finding("refuse", "daemon", what, remedy="Start it")
+                remedy = "Mend what it waits for" if status.state == "waiting" else "Start it"
+                yield Finding("refuse", "daemon", what, remedy=remedy)
 
     def lag(self) -> Found:
         """The replica is close behind, and the pause can be estimated."""
@@ -160,15 +162,15 @@ class Prechecks:
         yield self._try_lock()
 
     def _try_lock(self) -> Finding | str:
-        path = self._settings.source
-        began = time.monotonic()
+        path, began = self._settings.source, time.monotonic()
         with closing(connect_sqlite(path, busy_seconds=_LOCK_SECONDS)) as db, sqlite_errors(path):
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                db.execute("ROLLBACK")
-            except sqlite3.OperationalError:
-                what = f"another program holds SQLite's write lock for more than {_LOCK_SECONDS:g} s{lock_holder(path)}"
-                return Finding("refuse", "locked", what, remedy="Let it commit first")
+            db.execute("PRAGMA busy_timeout = 0")  # SQLite looks seldom: writers that take turns would seem one
+            deadline = time.monotonic() + _LOCK_SECONDS
+            while not _may_write(db):
+                if time.monotonic() > deadline:
+                    what = f"another program holds SQLite's write lock for more than {_LOCK_SECONDS:g} s"
+                    return Finding("refuse", "locked", what + lock_holder(path), remedy="Let it commit first")
+                time.sleep(_LOCK_LOOK_SECONDS)
         return f"SQLite's write lock was free after {duration(time.monotonic() - began)}"
 
     def way_back(self) -> Found:
@@ -263,6 +265,17 @@ class Prechecks:
 
     def _postgres(self) -> psycopg.Connection[Any]:
         return connect(self._settings.target.get_secret_value(), application_name="switchback-cutover")
+
+
+def _may_write(db: sqlite3.Connection) -> bool:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    db.execute("ROLLBACK")
+    return True
 
 
 def _estimate(lag: Lag) -> str:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -95,6 +96,31 @@ def test_who_holds_the_write_lock_is_named_without_wal_too(tmp_path: Path) -> No
             assert lock_holder(path).startswith(f": process {os.getpid()} (")
             db.execute("ROLLBACK")
         assert lock_holder(path) == ""
+
+
+def test_writers_that_take_turns_all_the_time_are_not_one_that_holds_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    writes, ended = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as db:
+            while not ended.wait(0.003):
+                db.execute("BEGIN IMMEDIATE")
+                writes.set()
+                time.sleep(0.06)
+                writes.clear()
+                db.execute("COMMIT")
+
+    with closing(EmbeddedLog(tmp_path / "log.db")) as log:
+        checks = Prechecks(Settings(source=path, stream="app"), log, State())
+        writer = threading.Thread(target=write)
+        writer.start()
+        found = [one for _ in range(5) if writes.wait(30) for one in checks.writers()]
+        ended.set()
+        writer.join()
+    assert not [one for one in found if isinstance(one, Finding)]
 
 
 @contextmanager
