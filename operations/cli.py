@@ -6,6 +6,8 @@ files; 3 the stream must not simply go on; 70 a bug; 130 Ctrl-C.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import time
 import traceback
@@ -44,6 +46,7 @@ app.add_typer(grants, name="grants")
 
 def main() -> NoReturn:
     """Run the program; an error that is ours becomes one line on standard error."""
+    atexit.register(gc.freeze)  # or the interpreter looks for cycles at its end, for a tenth of a second
     try:
         steps.arm(os.environ.get(steps.VARIABLE))
         app(prog_name="switchback")

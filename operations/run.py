@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -37,19 +38,20 @@ def run(settings: Settings, *, until_synced: bool) -> int:
         if is_running(settings.state_dir, settings.stream, name):
             remedy = "See switchback status; stop it first"
             raise BadInput(f"{name} is running already", where=f"stream {settings.stream}", remedy=remedy)
-    stop = _stop_on_signals()
+    stop, enough = threading.Event(), threading.Event()
+    _stop_on_signals(stop, enough)
     live = out.is_terminal
     display: Display = LiveDisplay() if live else PlainDisplay()
     quiet = {"SWITCHBACK_LOG_LEVEL": "warning"} if live and settings.log_level == "info" else {}
     daemons = [Daemon(name, settings, display.message, **quiet) for name in DAEMONS]
-    synced = threading.Event()
+    synced = enough.set if until_synced else lambda: None
     with display:
         looker = threading.Thread(target=_look, args=(settings, display, stop, synced), daemon=True)
         try:
             for daemon in daemons:
                 daemon.start()
             looker.start()
-            code = _supervise(daemons, stop, synced if until_synced else threading.Event())
+            code = _supervise(daemons, enough)
         finally:
             stop.set()
             _stop(daemons)
@@ -61,8 +63,8 @@ def run(settings: Settings, *, until_synced: bool) -> int:
     return code
 
 
-def _supervise(daemons: list[Daemon], stop: threading.Event, synced: threading.Event) -> int:
-    while not (stop.wait(_TICK_SECONDS) or synced.is_set()):
+def _supervise(daemons: list[Daemon], enough: threading.Event) -> int:
+    while not enough.wait(_TICK_SECONDS):
         for daemon in daemons:
             daemon.tend()
             if daemon.exit_code is not None:
@@ -70,7 +72,7 @@ def _supervise(daemons: list[Daemon], stop: threading.Event, synced: threading.E
     return 0
 
 
-def _look(settings: Settings, display: Display, stop: threading.Event, synced: threading.Event) -> None:
+def _look(settings: Settings, display: Display, stop: threading.Event, synced: Callable[[], None]) -> None:
     """Runs beside the supervisor, because a server that is away makes a look take long."""
     from operations.status import Watch  # noqa: PLC0415  (takes as long to load as a daemon takes to begin)
 
@@ -85,7 +87,7 @@ def _look(settings: Settings, display: Display, stop: threading.Event, synced: t
             if goal is None and status.ledger.copied and status.lag_changes is not None:
                 goal = status.source.seq  # under writers that never rest there is always a change on its way
             if goal is not None and status.ledger.seq >= goal and _all_run(status):
-                synced.set()
+                synced()
 
 
 def _rows_are_there(status: Status) -> bool:
@@ -104,16 +106,15 @@ def _stop(daemons: list[Daemon]) -> None:
         daemon.wait(_STOP_SECONDS)
 
 
-def _stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set; a second one ends this process, and with it the daemons, at once."""
-    stop = threading.Event()
+def _stop_on_signals(stop: threading.Event, enough: threading.Event) -> None:
+    """SIGTERM and SIGINT set both; a second one ends this process, and with it the daemons, at once."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         stop.set()
+        enough.set()
         with contextlib.suppress(OSError):
             os.write(2, b"\nswitchback: stopping\n")
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)
-    return stop

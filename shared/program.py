@@ -8,6 +8,8 @@ A daemon that is killed leaves nothing that must be cleaned.
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -65,6 +67,7 @@ def run_program(
     arguments: Sequence[str] | None = None,
 ) -> NoReturn:
     """Run ``serve`` as the program ``switchback-<name>`` and exit; ``port`` names the setting of its metrics port."""
+    atexit.register(gc.freeze)  # or the interpreter looks for cycles at its end, for up to a third of a second
     code, message = _run(name, serve, needs, port, arguments)
     if message:
         sys.stderr.write(f"switchback-{name}: {redact(message)}\n")
