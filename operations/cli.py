@@ -22,9 +22,8 @@ from operations.flags import with_settings
 from operations.grants.command import app as grants
 from operations.screen import complain, out, say, say_json
 from shared import steps
-from shared.errors import BadInput, SwitchbackError
-from shared.metrics import product_version
-from shared.program import BUG_EXIT_CODE
+from shared.errors import BUG_EXIT_CODE, BadInput, SwitchbackError
+from shared.product import product_version
 from shared.settings import Settings
 
 _WATCH_SECONDS = 1.0

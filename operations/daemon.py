@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.program import BUG_EXIT_CODE
+from shared.errors import BUG_EXIT_CODE
 from shared.settings import Settings, to_environment
 from shared.steps import VARIABLE as KILL_AT
 

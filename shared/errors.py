@@ -17,6 +17,9 @@ table, key or position (never a value that may be secret), ``remedy`` is one sen
 
 from __future__ import annotations
 
+BUG_EXIT_CODE = 70
+"""What a program ends with where something other than these came up."""
+
 
 class SwitchbackError(Exception):
     """The root of every error that this product raises on purpose."""

@@ -8,15 +8,16 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from shared.redaction import redact
 
+if TYPE_CHECKING:
+    from shared.options import LogFormat, LogLevel
+
 Logger = structlog.stdlib.BoundLogger
-LogFormat = Literal["text", "json"]
-LogLevel = Literal["debug", "info", "warning", "error"]
 
 _CHATTY = ("kafka", "psycopg", "watchdog")  # what matters of theirs comes as our own errors
 

@@ -6,21 +6,13 @@ only reads what the loop left here: it asks neither database, so it can neither 
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+
+from shared.product import product_version
 
 NOT_KNOWN = float("nan")
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LATENCIES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
-
-
-def product_version() -> str:
-    """The version that is installed."""
-    try:
-        return version("sqlite-switchback")
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 class CommonMetrics:

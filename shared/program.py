@@ -24,12 +24,13 @@ from prometheus_client import CollectorRegistry
 
 from shared import steps
 from shared.control.fold import State
-from shared.errors import BadInput, SwitchbackError
+from shared.errors import BUG_EXIT_CODE, BadInput, SwitchbackError
 from shared.logs import Logger, configure_logs, get_logger
-from shared.metrics import ProgramMetrics, product_version
+from shared.metrics import ProgramMetrics
 from shared.presence import Notebook, Presence, check_not_completed
 from shared.primary_metrics import PrimaryMetrics
 from shared.primary_page import PATH, PrimaryPage
+from shared.product import product_version
 from shared.pulse import HEALTH, READY, Pulse
 from shared.redaction import redact
 from shared.retrying import Retrying
@@ -37,8 +38,6 @@ from shared.secret_files import refuse_password
 from shared.serving import start_server
 from shared.settings import Settings, all_settings, load_settings
 from shared.wsgi import Application
-
-BUG_EXIT_CODE = 70
 
 
 @dataclass(frozen=True, slots=True)

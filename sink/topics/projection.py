@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from shared import wire
 from shared.errors import Stop
 from shared.groups import Change, Header
-from shared.metrics import product_version
+from shared.product import product_version
 from sink.topics.gathering import Group
 from sink.topics.shapes import Row, Shape
 
