@@ -11,12 +11,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Protocol
 
 from shared import wire
 from shared.errors import SourceRestored, Stop
-from shared.groups import Abandoned, Change, Event, Frame, Header, Position, Rows
+from shared.groups import Abandoned, Change, Event, Frame, Header, Position
 from shared.steps import reached
 from shared.tables import Schema
 from sink.batch import Batch, collapse
@@ -33,17 +32,6 @@ class Applied:
     rows: int
     time_ms: int
     seconds: float
-
-
-_COPY_BYTES = 1_500_000
-
-
-def _join(pieces: list[Rows]) -> Rows:
-    """Several pieces of one table as one."""
-    if len(pieces) == 1:
-        return pieces[0]
-    columns = zip(*(piece.columns for piece in pieces), strict=True)
-    return Rows(pieces[0].table, [list(chain.from_iterable(column)) for column in columns])
 
 
 class Observer(Protocol):
@@ -85,7 +73,6 @@ class Applier:
         self._batch = self._new_batch()
         self._batch_end: Frame | None = None
         self._pieces: list[list[Change]] = []
-        self._copying: list[Rows] = []
         self._held = 0  # changes in pieces
         self._bytes = 0  # payload of all changes that are held
         self._open = False  # a transaction for one large group is under way
@@ -108,7 +95,7 @@ class Applier:
         self._replica.settle()
 
     def _abandon(self) -> None:
-        self._pieces, self._copying, self._held, self._bytes = [], [], 0, 0
+        self._pieces, self._held, self._bytes = [], 0, 0
         if self._open:
             self._replica.rollback()
             self._open = False
@@ -210,13 +197,8 @@ class Applier:
             raise Stop(what, where=f"group {header.number}", remedy="Copy again into an empty target")
 
     def _take_rows(self, frame: Frame) -> None:
-        """Pieces are small, for they fit a record; a COPY costs something of itself, so several go into one."""
         if frame.piece:
-            self._copying.append(wire.decode_rows(frame.piece))
-            self._bytes += len(frame.piece)
-        if self._copying and (frame.header.last or self._bytes > _COPY_BYTES):
-            pieces, self._copying, self._bytes = self._copying, [], 0
-            self._rows += self._replica.copy_rows(_join(pieces))
+            self._rows += self._replica.copy_rows(wire.decode_rows(frame.piece))
         if frame.header.last:
             done = bool(frame.header.meta["done"])
             self._replica.end_chunk(frame.header.meta["table"], self._rows, done=done)

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import capture.sqlite.chunks
-import sink.applier
 from inprocess import InProcess
 from shared.groups import Rows
 
@@ -31,7 +30,6 @@ MISHAPS: dict[str, Callable[[random.Random], str]] = {
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture.sqlite.chunks, "_FIRST_BATCH", 5)
     monkeypatch.setattr(capture.sqlite.chunks, "_BATCH_BYTES", 100)
-    monkeypatch.setattr(sink.applier, "_COPY_BYTES", 0)
 
 
 def application(path: Path) -> sqlite3.Connection:
