@@ -125,6 +125,7 @@ def test_there_and_back_over_tls_while_every_password_is_changed(company: Compan
 
     assert "write pause" in company.call("operator", "cutover").out
     postgres.transact(choose, 1, 3)
+    wait_until("the way back flows, so capture has connections to lose", lambda: sqlite.has(1, 3))
     before = len(migration.capture.says("goes on"))
     company.change_postgres_password("capture")
     wait_until("capture is back with it", lambda: len(migration.capture.says("goes on")) > before)
