@@ -42,6 +42,8 @@ _LONG = 1e9
 _LOOK_SECONDS = 0.1
 _LOCK_SECONDS = 1.0
 _LOCK_LOOK_SECONDS = 0.004
+_LOCK_LOOKS = 50
+"""So many in vain at the least: a program that stood still meanwhile has not seen the lock being held."""
 _ROOM_BYTES = 100_000_000
 _NOT_OURS = """
 SELECT c.relname FROM pg_class AS c JOIN switchback.captured AS t ON t.table_name = c.relname AND t.stream = %s
@@ -165,9 +167,10 @@ class Prechecks:
         path, began = self._settings.source, time.monotonic()
         with closing(connect_sqlite(path, busy_seconds=_LOCK_SECONDS)) as db, sqlite_errors(path):
             db.execute("PRAGMA busy_timeout = 0")  # SQLite looks seldom: writers that take turns would seem one
-            deadline = time.monotonic() + _LOCK_SECONDS
+            deadline, looks = time.monotonic() + _LOCK_SECONDS, 0
             while not _may_write(db):
-                if time.monotonic() > deadline:
+                looks += 1
+                if looks >= _LOCK_LOOKS and time.monotonic() > deadline:
                     what = f"another program holds SQLite's write lock for more than {_LOCK_SECONDS:g} s"
                     return Finding("refuse", "locked", what + lock_holder(path), remedy="Let it commit first")
                 time.sleep(_LOCK_LOOK_SECONDS)

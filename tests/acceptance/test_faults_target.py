@@ -73,8 +73,9 @@ def poor_dsn(db: psycopg.Connection[Any], postgres_dsn: str) -> Iterator[str]:
 
 
 def test_a_role_without_rights_is_told_what_it_lacks_and_goes_on_with_it(
-    begin: Begin, db: psycopg.Connection[Any], postgres_dsn: str, poor_dsn: str
+    db: psycopg.Connection[Any], postgres_dsn: str, poor_dsn: str, begin: Begin
 ) -> None:
+    """``begin`` comes last and so ends first: its daemons must be gone when their role is dropped."""
     migration = begin(poor_dsn)
     role, database = conninfo_to_dict(poor_dsn)["user"], db.info.dbname
     with Traffic(migration.source, rate=30) as traffic:

@@ -12,7 +12,8 @@ from command import QuickCommand
 from comparing import TABLES, assert_equal
 from daemons import Migration, wait_until
 from fix_migration import Begin
-from switching import Application, PostgresSide, Prober, SqliteSide
+from fix_world import PATIENT
+from switching import Application, PostgresSide, Prober, SqliteSide, wait_until_both_have
 from traffic import TOTAL
 
 
@@ -26,8 +27,9 @@ def moving(request: pytest.FixtureRequest, begin: Begin, postgres_dsn: str) -> I
     assert "Traceback" not in migration.capture.output + migration.sink.output
 
 
-def _switch(migration: Migration, *words: str) -> str:
-    done = QuickCommand(migration.source.parent, **migration.settings)(*words, "--unverified")
+def _switch(migration: Migration, application: Application, verb: str) -> str:
+    wait_until_both_have(application, migration.source, migration.dsn)  # a replica that is late is in its way
+    done = QuickCommand(migration.source.parent, **migration.settings)(verb, "--unverified", *PATIENT)
     assert done.code == 0, done.out + done.errors + migration.capture.output[-3000:] + migration.sink.output[-3000:]
     return done.out
 
@@ -49,7 +51,7 @@ def test_there_and_back_again_twice_no_write_is_lost(moving: Migration) -> None:
         prober.start()
         for verb in ("cutover", "rollback", "cutover", "rollback"):
             wait_until("the application wrote", _more(application))
-            said = _switch(moving, verb)
+            said = _switch(moving, application, verb)
             assert "write pause" in said
             print(said, application.longest_pause(0))  # noqa: T201
         wait_until("the application wrote", _more(application))

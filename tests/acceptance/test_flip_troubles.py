@@ -17,7 +17,7 @@ import pytest
 
 from daemons import wait_until
 from fix_migration import STOPPED, Begin
-from fix_world import MakeWorld, World
+from fix_world import PATIENT, MakeWorld, World
 from shared.control.fold import State
 from shared.control.records import Held
 from shared.embedded_postgres import EmbeddedPostgres
@@ -37,7 +37,7 @@ def test_a_long_write_transaction_in_sqlite_refuses_it_by_name_and_nobody_waits(
 def test_a_long_transaction_in_postgresql_refuses_the_way_back_by_name(world: World) -> None:
     world.flip("cutover")
     with psycopg.connect(world.migration.dsn, application_name="nightly-report") as other:
-        other.execute("UPDATE bulk SET a = a WHERE id = 1999")
+        other.execute("UPDATE bulk SET a = a WHERE id = 2999")  # a row that no writer of the application's ever wants
         time.sleep(1.2)
         said = world.flip("rollback", code=1)
         assert "nightly-report" in said
@@ -56,11 +56,11 @@ def test_a_transaction_elsewhere_that_holds_everything_back_is_named(world: Worl
         )  # nothing that was written after it is published before it ends
         world.writes_go_on()
         assert "nightly-report" in world.flip("rollback", code=1)
-        other.execute("UPDATE bulk SET b = 'later' WHERE id = 1500")
+        other.execute("UPDATE bulk SET b = 'later' WHERE id = 2500")
     world.wait_in_step()
     world.flip("rollback")
     with closing(sqlite3.connect(world.migration.source)) as file:
-        assert file.execute("SELECT b FROM bulk WHERE id = 1500").fetchone() == ("later",)
+        assert file.execute("SELECT b FROM bulk WHERE id = 2500").fetchone() == ("later",)
     world.end()
 
 
@@ -93,7 +93,8 @@ def test_an_operator_that_is_frozen_costs_the_writers_no_more_than_the_maximum(w
 
 
 def test_of_two_operators_one_goes_through(world: World) -> None:
-    both = [world.start_flip("cutover") for _ in range(2)]
+    world.wait_in_step()
+    both = [world.start_flip("cutover", *PATIENT) for _ in range(2)]
     for process in both:
         process.communicate(timeout=60)
     codes = sorted(process.wait() for process in both)

@@ -84,7 +84,7 @@ WHERE table_name = %s AND table_schema = current_schema() ORDER BY ordinal_posit
 """
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("tombstones", ["false"])
 def test_debezium_s_jdbc_sink_makes_an_equal_database(
     migration: Migration, connect: Connect, copy_dsn: str, tmp_path: Path, tombstones: str

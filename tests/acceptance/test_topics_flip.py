@@ -5,15 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from daemons import Daemon
 from fix_world import MakeWorld
 from shared.log.opening import open_log
 from table_topics import assert_published, records, wait_published
 
 
-@pytest.mark.timeout(180)
 def test_consumers_see_one_history_across_a_cutover_and_back(
     make_world: MakeWorld, postgres_dsn: str, kafka_bootstrap: str, tmp_path: Path
 ) -> None:

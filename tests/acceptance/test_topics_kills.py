@@ -48,7 +48,7 @@ def _assert_whole(migration: Migration, bootstrap: str) -> None:
     assert_published(migration.source, bootstrap, migration.stream)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_killed_at_any_step_every_record_is_there_once_and_in_its_order(
     migration: Migration, topics: Daemon, kafka_bootstrap: str
 ) -> None:

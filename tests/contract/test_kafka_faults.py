@@ -21,8 +21,9 @@ from shared.groups import Position
 from shared.log.kafka import KafkaLog
 from shared.log.kafka.clients import PATIENCE_SECONDS
 from shared.log.listing import list_groups
-from shared.log.spine import Reader
+from shared.log.spine import Reader, Writer
 from spines import append, claimed, read_events, read_texts, writer_of
+from stopping import is_stopped
 
 HASTY = {"bootstrap_timeout_ms": 1_000}
 BOUND = 2 * PATIENCE_SECONDS + 5
@@ -56,12 +57,18 @@ def read_for_ever(reader: Reader) -> None:
         reader.read(0.25)
 
 
+def append_for_ever(writer: Writer, text: str) -> None:
+    while True:
+        append(writer, text)
+        writer.flush()
+
+
 def test_without_a_broker_opening_asks_to_try_again_and_leaves_nothing_behind(stream: str) -> None:
     before = set(threading.enumerate())
     with pytest.raises(Retry, match="broker"):
         KafkaLog(f"127.0.0.1:{find_free_ports(1)}", stream, HASTY)
 
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # what a test before this one has begun may end meanwhile
 
 
 def test_what_is_no_address_is_bad_input_or_to_be_tried_again(stream: str) -> None:
@@ -70,7 +77,7 @@ def test_what_is_no_address_is_bad_input_or_to_be_tried_again(stream: str) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_broker_that_restarts_interrupts_and_the_same_stores_go_on(own_kafka: Broker, stream: str) -> None:
     log = KafkaLog(own_kafka.bootstrap, stream)
     other = KafkaLog(own_kafka.bootstrap, stream)
@@ -114,13 +121,15 @@ def test_a_broker_that_hangs_is_given_up_and_what_was_sent_meanwhile_counts_once
     writer = claimed(log, stream, 1)
     append(writer, "a")
     anchor = writer.flush()
-    assert own_kafka.pid
+    pid = own_kafka.pid
+    assert pid
 
-    os.kill(own_kafka.pid, signal.SIGSTOP)
+    os.kill(pid, signal.SIGSTOP)
+    wait_until("the broker stands still", lambda: is_stopped(pid))
     append(writer, "late")  # on the wire already, when the broker wakes up
     with pytest.raises(Retry):
         writer.flush()
-    os.kill(own_kafka.pid, signal.SIGCONT)
+    os.kill(pid, signal.SIGCONT)
 
     heir = writer_of(log, stream)
     leases = itertools.count(2)
@@ -141,9 +150,8 @@ def test_a_record_too_large_for_the_topic_stops(kafka_bootstrap: str, stream: st
     admin.close()
     writer = claimed(log, stream, 1)
 
-    append(writer, "x" * 5000)
     with pytest.raises(Stop, match="size"):
-        writer.flush()
+        append_for_ever(writer, "x" * 5000)  # the broker goes by the new setting a little later than it answers
 
 
 def test_marks_of_somebodys_transactions_are_stepped_over(kafka_bootstrap: str, stream: str, log: KafkaLog) -> None:

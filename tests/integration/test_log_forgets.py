@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from daemons import wait_until
 from inprocess import InProcess
 from traffic import Traffic, make_database
 
@@ -14,7 +15,7 @@ def test_both_sides_go_on_after_the_log_forgot_what_is_applied(tmp_path: Path, p
     with closing(InProcess(source, postgres_dsn)) as pipeline:
         pipeline.copy()
         with Traffic(source, writers=1) as traffic:
-            traffic.end()
+            wait_until("something was written", lambda: len(traffic.acknowledged) > 5)
         pipeline.follow()
         pipeline.relay.checkpoint()
         applied = pipeline.applied_groups[-1].position.offset

@@ -112,8 +112,8 @@ def test_a_sink_without_its_database_is_well_and_not_ready(begin: Begin, postgre
     away.sink.start()
     wait_until("it waits", lambda: away.sink.says("waiting to try again"))
     port = port_of(away, "sink")
+    wait_until("that is served", lambda: value(port, "switchback_up") == 0)  # said last, behind the note and the log
     assert get_json(port, "/healthz")[0] == 200
     status, body = get_json(port, "/readyz")
     assert status == 503
     assert body["reason"]
-    assert value(port, "switchback_up") == 0

@@ -115,7 +115,7 @@ def test_a_hold_reads_everything_and_what_began_before_it_and_writes_after_it_is
         elsewhere.execute("CREATE TABLE elsewhere (a int)")
         captured.run("UPDATE parent SET n = 5 WHERE id = 1")
         assert captured.read() == []
-        assert captured.hold.hold(2.0) == ""
+        assert captured.hold.hold(20.0) == ""
         assert [change.values for change in captured.read()] == [(1, "one", 5)]
         captured.hold.let_go()
         elsewhere.execute("UPDATE parent SET n = 6 WHERE id = 2")
@@ -138,7 +138,7 @@ def test_a_hold_that_is_not_to_be_had_names_who_writes_and_lets_everybody_go_on(
 
 
 def test_writers_wait_for_a_hold_and_are_not_refused(captured: Captured) -> None:
-    assert captured.hold.hold(2.0) == ""
+    assert captured.hold.hold(20.0) == ""
     done = threading.Event()
 
     def write() -> None:
@@ -168,7 +168,7 @@ def test_writers_wait_for_a_hold_and_are_not_refused(captured: Captured) -> None
     ],
 )
 def test_the_fence_refuses_every_way_of_writing_and_counts_it(captured: Captured, statement: str) -> None:
-    assert captured.hold.hold(2.0) == ""
+    assert captured.hold.hold(20.0) == ""
     captured.hold.fence("second", 2, Position(1, 1, 1), captured.progress)
     with captured.connect(autocommit=True, application_name="stray") as db:
         db.execute("SET session_replication_role = replica")

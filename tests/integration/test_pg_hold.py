@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from captured import Captured
+from daemons import wait_until
 from shared.errors import LeaseLost, Retry
 from shared.postgres.horizon import horizon_holder
 
@@ -30,7 +31,7 @@ def captured(tmp_path: Path, postgres_dsn: str) -> Iterator[Captured]:
 
 def test_a_hold_that_was_lost_unnoticed_is_no_hold(captured: Captured) -> None:
     """Else what is committed first would be taken for all there is, and what was written before it be passed over."""
-    assert captured.hold.hold(2.0) == ""
+    assert captured.hold.hold(20.0) == ""
     _end_hold(captured)
     with captured.connect() as slow:
         slow.execute("UPDATE one SET n = 1 WHERE id = 1")
@@ -48,7 +49,7 @@ def test_what_is_written_between_counting_and_reading_by_a_transaction_older_tha
     with captured.connect() as older:
         older.execute("SELECT pg_current_xact_id()")
         captured.run("UPDATE one SET n = 1 WHERE id = 1")
-        assert captured.hold.hold(2.0) == ""
+        assert captured.hold.hold(20.0) == ""
         high = captured.source.high()
         meta = captured.source.mark(high)
         _end_hold(captured)
@@ -69,7 +70,7 @@ def test_many_holds_in_a_row_each_with_older_transactions_lose_and_double_nothin
         for turn, older in enumerate((first, second, first, second)):
             older.execute("SELECT pg_current_xact_id()")
             captured.run(f"UPDATE one SET n = {turn + 10} WHERE id = 1")
-            assert captured.hold.hold(2.0) == ""
+            assert captured.hold.hold(20.0) == ""
             seen += captured.read()
             assert captured.read() == []
             captured.hold.let_go()
@@ -90,10 +91,10 @@ def test_many_holds_in_a_row_each_with_older_transactions_lose_and_double_nothin
 def test_a_hold_of_a_capture_that_was_deposed_leaves_nothing_locked(captured: Captured) -> None:
     captured.source.take_lease()
     with pytest.raises(LeaseLost):
-        captured.hold.hold(2.0)
+        captured.hold.hold(20.0)
     captured.source.take_lease()
     with captured.connect() as db:
-        db.execute("SET lock_timeout = '1s'")
+        db.execute("SET lock_timeout = '10s'")  # the server hears a little later that the session is gone
         db.execute("UPDATE switchback.side SET epoch = epoch")
 
 
@@ -150,7 +151,7 @@ def test_what_a_rolled_back_savepoint_wrote_is_in_no_group_under_a_hold_either(c
         db.execute("ROLLBACK TO s")
         db.execute("SELECT pg_current_xact_id()")
         captured.run("UPDATE one SET n = 2 WHERE id = 1")
-        assert captured.hold.hold(2.0) == ""
+        assert captured.hold.hold(20.0) == ""
         assert [change.values for change in captured.read()] == [(1, 2)]
         captured.hold.let_go()
         db.execute("UPDATE one SET n = 3 WHERE id = 3")
@@ -169,8 +170,11 @@ def _end_hold(captured: Captured) -> None:
 
 def test_no_session_of_a_hold_is_left(captured: Captured) -> None:
     for _ in range(3):
-        assert captured.hold.hold(2.0) == ""
+        assert captured.hold.hold(20.0) == ""
         captured.hold.let_go()
     with psycopg.connect(captured.dsn) as db:
-        ask = "SELECT count(*) FROM pg_locks WHERE mode = 'ShareRowExclusiveLock'"
-        assert db.execute(ask).fetchone() == (0,)
+        ask = (
+            "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database"
+            " WHERE d.datname = current_database() AND l.mode = 'ShareRowExclusiveLock'"
+        )
+        wait_until("the server knows that the session is gone", lambda: db.execute(ask).fetchone() == (0,))

@@ -20,7 +20,7 @@ from shared.postgres.ledger import Ledger, read_ledger
 from shared.sqlite.connection import connect as connect_sqlite
 from stopping import holds_locks, is_stopped
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def wait_until(what: str, condition: Callable[[], object], seconds: float = PATIENCE) -> None:

@@ -22,6 +22,10 @@ from missing import find_free_ports, give_up
 KIT = Path(__file__).parents[2] / "deploy" / "connect"
 
 
+_LATER = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
+"""The connector is not known yet, or the worker is busy with itself."""
+
+
 @dataclass(frozen=True)
 class Worker:
     """A worker that runs one connector."""
@@ -31,14 +35,16 @@ class Worker:
     name: str
 
     def failure(self) -> str:
-        """Why the connector's task failed, "" while it works."""
+        """Why the connector's task failed, "" while it works, or while the worker does not know or not answer."""
         address = f"http://127.0.0.1:{self.port}/connectors/{self.name}/status"
         try:
             with urllib.request.urlopen(address, timeout=10) as answer:
                 tasks = json.load(answer)["tasks"]
         except urllib.error.HTTPError as error:
-            if error.code != HTTPStatus.NOT_FOUND:  # it is not known yet
+            if error.code not in _LATER:
                 raise
+            return ""
+        except TimeoutError:
             return ""
         return "\n".join(task.get("trace", "") for task in tasks if task["state"] == "FAILED")
 

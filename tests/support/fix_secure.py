@@ -7,7 +7,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +25,11 @@ from kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+from kafka.errors import KafkaError
 from psycopg.conninfo import make_conninfo
 
 from certificates import Authority
+from daemons import wait_until
 from fix_kafka import Broker, start_broker
 from fix_postgres import SETTINGS
 from missing import find_free_ports, give_up
@@ -81,6 +83,7 @@ class SecureKafka:
     broker: Broker
     administrator: str
     properties: tuple[str, ...]
+    authority: Path
 
     @property
     def log(self) -> str:
@@ -90,6 +93,16 @@ class SecureKafka:
         with closing(KafkaAdminClient(bootstrap_servers=self.administrator)) as admin:
             given = UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, password)
             admin.alter_user_scram_credentials([given])
+        wait_until("the broker goes by the new password", lambda: self._lets_in(user, password))
+
+    def _lets_in(self, user: str, password: str) -> bool:
+        """It does so a little later than it answers."""
+        by = {"security_protocol": "SASL_SSL", "ssl_cafile": str(self.authority), "sasl_mechanism": "SCRAM-SHA-512"}
+        who = {"sasl_plain_username": user, "sasl_plain_password": password, "bootstrap_timeout_ms": 2_000}
+        with suppress(KafkaError):
+            KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{self.broker.port}", **by, **who).close()
+            return True
+        return False
 
     def records(self, topic: str) -> int:
         """How many stand in the topic."""
@@ -168,4 +181,4 @@ def secure_kafka(authority: Authority, tmp_path_factory: pytest.TempPathFactory)
         "super.users=User:ANONYMOUS",  # whoever comes by the administrator's listener
     )
     with start_broker(Broker(folder / "broker", port), *properties) as broker:
-        yield SecureKafka(broker, f"127.0.0.1:{port + 2}", properties)
+        yield SecureKafka(broker, f"127.0.0.1:{port + 2}", properties, authority.pem)

@@ -10,12 +10,14 @@ import random
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
 import psycopg
 
+from daemons import wait_until
 from traffic import ACCOUNTS
 
 FENCE = "switchback:"
@@ -217,6 +219,14 @@ class Application:
         """The longest time between two acknowledged writes of any writer since then, in seconds."""
         times = sorted(time for writer in self.writers for time in writer.times if time >= since)
         return max((after - before for before, after in pairwise(times)), default=0.0)
+
+
+def wait_until_both_have(application: Application, path: Path, dsn: str) -> None:
+    """Until the last write of each writer that was acknowledged by now is on both sides, whoever is primary."""
+    newest = dict(sorted(application.acknowledged))
+    with closing(SqliteSide(path)) as one, closing(PostgresSide(dsn)) as other:
+        due = [(side, *me) for side in (one, other) for me in newest.items()]
+        wait_until("the replica is in step", lambda: all(side.has(*me) for side, *me in due))
 
 
 class Prober(threading.Thread):

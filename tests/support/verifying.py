@@ -54,7 +54,7 @@ class Pair:
         return Settings(source=self.path, target=SecretStr(self.dsn), stream=STREAM, log=log)
 
     @contextmanager
-    def session(self, *tables: str, patience: float = 10) -> Iterator[Session]:
+    def session(self, *tables: str, patience: float = 60) -> Iterator[Session]:
         with open_session(self.settings, tables, patience) as session:
             yield session
 
@@ -64,7 +64,7 @@ class Pair:
             return verify_all(session, Quiet(), repair=repair)
 
     def command(
-        self, *tables: str, changed: bool = False, json: bool = False, repair: bool = False, patience: float = 10
+        self, *tables: str, changed: bool = False, json: bool = False, repair: bool = False, patience: float = 60
     ) -> tuple[int, str]:
         """Exit code and text of the command."""
         text = io.StringIO()
