@@ -18,8 +18,10 @@ from capture.stopping import told
 from shared.control.channel import Channel
 from shared.control.fold import State, check_not_completed
 from shared.errors import BadInput
+from shared.groups import Position
 from shared.log.contract import LogBackend
 from shared.log.opening import open_log_of
+from shared.log.scanning import check_anchor
 from shared.log.spine import Writer
 from shared.metrics import CaptureMetrics
 from shared.program import Context, run_program
@@ -62,10 +64,14 @@ def _work_in_epoch(context: Context, measures: Measures, log: LogBackend, stack:
     check_not_completed(state)
     stack.enter_context(told(log))
     side = _side_of(context, state)
-    closing_side = Closing(side.hold, channel, context.stop.is_set, context.logger)
+    settings = context.settings
+
+    def check_log(known: Position) -> None:
+        check_anchor(log.spine, settings.stream, known)
+
+    closing_side = Closing(side.hold, channel, check_log, context.stop.is_set, context.logger)
     if not closing_side.settle():
         return
-    settings = context.settings
     source, bell = side.open(stack)
     writer = Writer(log.spine, settings.stream, source.incarnation)
     relay = Relay(source, writer, source.progress, measures.published, state.epoch)

@@ -42,6 +42,9 @@ class Primary(Protocol):
     def standing(self) -> Standing:
         """What the database says of itself."""
 
+    def closed_at(self) -> Position:
+        """The last group that it knows of as a replica."""
+
     def hold(self, patience: float) -> str:
         """Make writers wait from now on, "" as answer; or why that was not to be had, and nobody waits."""
 
@@ -67,6 +70,7 @@ class Closing:
 
     primary: Primary
     channel: Channel
+    check_log: Callable[[Position], None]  # Stop where the log does not hold that group
     stopped: Callable[[], bool]
     logger: Logger
 
@@ -179,13 +183,20 @@ class Closing:
             if attempt:
                 self._give_up(attempt, "capture was started anew, and with that the writers were let go")
             return True
+        self._check_closed(standing, state)
         if attempt and attempt.id == standing.attempt:
             return self._await_opening(attempt)
-        if standing.epoch == state.epoch + 1:  # fenced for an attempt that was given up: it can never be opened
-            self.primary.unfence(standing.attempt)
-            return True
-        what = f"{state.primary} says that it is a replica since epoch {standing.epoch}, but it is epoch {state.epoch}"
-        raise SourceRestored(what, remedy=_RESTORED)
+        self.primary.unfence(standing.attempt)  # the attempt was given up: it can never be opened
+        return True
+
+    def _check_closed(self, standing: Standing, state: State) -> None:
+        """Another log, or an older copy of the right one, has no say in whether a fence comes down."""
+        under_way = (state.attempt.id,) if state.attempt else ()
+        if standing.attempt not in (*under_way, *state.given_up):
+            what = f"it was closed for epoch {standing.epoch}, of which the log, at epoch {state.epoch}, knows nothing"
+            where = f"{state.primary}, attempt {standing.attempt}"
+            raise SourceRestored(what, where=where, remedy=_OTHER_LOG)
+        self.check_log(self.primary.closed_at())
 
     def _check_open(self, state: State) -> None:
         """Another instance may have closed it meanwhile: then both are looked at anew."""
@@ -206,6 +217,7 @@ class Closing:
         return False
 
 
+_OTHER_LOG = "See --log and --stream: is it the right log, and not an older copy? Until then it stays closed"
 _RESTORED = "Was it restored from a backup? Bring the newer one back, or copy again"
 
 

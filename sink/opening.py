@@ -21,7 +21,7 @@ from shared.logs import Logger
 from shared.steps import reached
 
 _LONG = 1e9
-_HELD_SECONDS = 10.0  # between the barrier in the spine and capture's word about it
+_HELD_SECONDS = 10.0  # beyond the attempt's own time: between the barrier and capture's word about it
 
 
 class Replica(Protocol):
@@ -86,7 +86,8 @@ class Taker:
             return None
         if attempt.held is None:
             asked = attempt
-            self.channel.wait(lambda state: _settled(state, asked), time.monotonic() + _HELD_SECONDS, self.stopped)
+            deadline = time.monotonic() + asked.asked.max_pause_ms / 1000 + _HELD_SECONDS
+            self.channel.wait(lambda state: _settled(state, asked), deadline, self.stopped)
             attempt = self.channel.state.attempt
         return attempt if attempt and attempt.held and attempt.held.number <= number and not attempt.aborted else None
 

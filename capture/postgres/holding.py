@@ -23,6 +23,7 @@ from shared.errors import LeaseLost, Retry
 from shared.groups import Position
 from shared.postgres.connection import connect, translated
 from shared.postgres.fence import switch
+from shared.postgres.ledger import read_ledger
 from shared.postgres.reverse import current_schema
 from shared.postgres.sequences import last_numbers
 from shared.postgres.side import read_side, set_role
@@ -53,6 +54,12 @@ class PostgresHold:
             bring_up(db)
             side = read_side(db, self._stream)
         return Standing(side.epoch, side.role, side.attempt) if side else Standing(0, "replica", "")
+
+    def closed_at(self) -> Position:
+        """The last group in its ledger."""
+        with self._connected() as db, translated(where="the ledger"):
+            ledger = read_ledger(db, self._stream)
+        return ledger.position if ledger else Position()
 
     def _connected(self) -> psycopg.Connection[Any]:
         return connect(self._dsn(), application_name=f"switchback-hold {self._stream}")

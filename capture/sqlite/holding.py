@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 from capture.progress import Progress, encode_progress
@@ -40,13 +41,14 @@ class SqliteHold:
 
     def standing(self) -> Standing:
         """What the file says of itself."""
-        with translated(self._path):
-            db = connect(self._path)
-            try:
-                with reading(db):
-                    return read_standing(db)
-            finally:
-                db.close()
+        with translated(self._path), closing(connect(self._path)) as db, reading(db):
+            return read_standing(db)
+
+    def closed_at(self) -> Position:
+        """The last group in its ledger."""
+        with translated(self._path), closing(connect(self._path)) as db, reading(db):
+            ledger = read_ledger(db)
+        return ledger.position if ledger else Position()
 
     def hold(self, patience: float) -> str:
         """Take the write lock."""

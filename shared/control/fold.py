@@ -91,6 +91,7 @@ class State(Struct, frozen=True):
     epoch: int = 0
     attempt: Attempt | None = None
     last: Flip | None = None
+    given_up: tuple[str, ...] = ()  # attempts that ended in this epoch without an opening
     opened_ms: int = 0  # when the epoch began
     announced: int = 0  # the last epoch that the application was told of
     completed: bool = False
@@ -184,7 +185,7 @@ def _take_step(state: State, attempt: Attempt, record: Step) -> Judged:
     if not isinstance(record, Opened):
         return Judged(replace(state, attempt=done))
     flip = Flip(done, opened=True, ended_ms=record.at_ms)
-    return Judged(replace(state, epoch=attempt.epoch, attempt=None, last=flip, opened_ms=record.at_ms))
+    return Judged(State(attempt.epoch, last=flip, opened_ms=record.at_ms, announced=state.announced))
 
 
 def _abort(state: State, attempt: Attempt, record: Aborted) -> Judged:
@@ -200,7 +201,7 @@ def _let_go(state: State, attempt: Attempt, record: LetGo) -> Judged:
     if not attempt.aborted:
         return Judged(state, "the attempt was not aborted")
     flip = Flip(attempt, opened=False, reason=attempt.aborted.reason, ended_ms=record.at_ms, fence_ms=record.fence_ms)
-    return Judged(replace(state, attempt=None, last=flip))
+    return Judged(replace(state, attempt=None, last=flip, given_up=(*state.given_up, attempt.id)))
 
 
 def check_not_completed(state: State) -> None:

@@ -203,7 +203,7 @@ def _settle(world: World, me: Program, attempt: Attempt | None) -> Iterator[Worl
     elif attempt and int(attempt.id) == me.saw:
         after = "await" if attempt.has(Fenced) else "unfence" if attempt.aborted else "say fenced"
         yield _with_capture(world, me._replace(at=after, attempt=me.saw))
-    else:
+    elif str(me.saw) in state.given_up:  # any other fence is none that this log knows of
         down = replace(world, fenced=0) if world.fenced == me.saw else world
         yield _with_capture(down, me._replace(at="start"))
 
