@@ -308,3 +308,44 @@ def test_the_fence_stands_for_others_while_the_sink_writes(pair: Pair) -> None:
         with pytest.raises(sqlite3.IntegrityError, match="switchback"):
             app.execute("DELETE FROM person")
         assert fence.standing_fences(app) == set(pair.captured.schema.by_name)
+
+
+def in_wal(pair: Pair) -> Path:
+    """The replica goes on in WAL mode; returns the -wal file."""
+    pair.follower.close()
+    with closing(sqlite3.connect(pair.path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+    pair.follower.replica = SqliteReplica(pair.path)
+    pair.follower.replica.open()
+    return pair.path.with_name(pair.path.name + "-wal")
+
+
+def write_pages(pair: Pair, number: int) -> None:
+    """One commit of ten pages."""
+    pair.write(*[("anything", "c", number * 100 + row, "x" * 1_500) for row in range(20)])
+
+
+def pages_of(wal: Path) -> int:
+    return wal.stat().st_size // 4_120
+
+
+def test_the_wal_begins_anew_however_fast_the_commits_come(pair: Pair) -> None:
+    wal, longest = in_wal(pair), 0
+    for number in range(1, 2_001):
+        write_pages(pair, number)
+        longest = max(longest, pages_of(wal))
+    assert longest < 6_000
+
+
+def test_a_reader_that_stays_lets_the_wal_grow_and_the_sink_goes_on(pair: Pair) -> None:
+    wal, number = in_wal(pair), 0
+    reader = apsw.Connection(str(pair.path), flags=apsw.SQLITE_OPEN_READONLY)
+    reader.execute("BEGIN; SELECT count(*) FROM anything").fetchall()
+    while pages_of(wal) < 10_000:
+        number += 1
+        write_pages(pair, number)
+    reader.close()
+    grown = pages_of(wal)
+    for more in range(1, 1_001):
+        write_pages(pair, number + more)
+    assert pages_of(wal) < grown + 6_000
