@@ -55,7 +55,7 @@ def _work(context: Context, measures: Measures) -> None:
 def _check_source(settings: Settings) -> None:
     """A wrong path is told before an embedded log is made."""
     if settings.log.startswith("embedded:") and not Path(settings.log.removeprefix("embedded:")).exists():
-        SqliteHold(settings.source).standing()
+        SqliteHold(settings.source, settings.stream).standing()
 
 
 def _work_in_epoch(context: Context, measures: Measures, log: LogBackend, stack: ExitStack) -> None:

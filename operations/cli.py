@@ -271,13 +271,13 @@ def uninstall(
     yes: Yes = False,
 ) -> None:
     """Take Switchback's own triggers and tables out of the source again; your tables stay as they are."""
-    from operations.uninstall import plan_uninstall, refuse_while_closed, refuse_while_running  # noqa: PLC0415
-    from operations.uninstall import uninstall as remove  # noqa: PLC0415
+    from operations import uninstall as removal  # noqa: PLC0415
 
-    refuse_while_running(settings)
+    removal.refuse_other_stream(settings)
+    removal.refuse_while_running(settings)
     if not unfence:
-        refuse_while_closed(settings)
-    planned = plan_uninstall(settings, everything=everything)
+        removal.refuse_while_closed(settings)
+    planned = removal.plan_uninstall(settings, everything=everything)
     if not planned:
         say("Nothing of Switchback's is there.")
         return
@@ -285,7 +285,7 @@ def uninstall(
         say(f"  {what}")
     if not yes and not typer.confirm("Remove these?"):
         raise BadInput("nothing was removed")
-    for what in remove(settings, everything=everything):
+    for what in removal.uninstall(settings, everything=everything):
         say(f"removed {what}")
 
 

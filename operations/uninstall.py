@@ -28,6 +28,7 @@ from shared.sqlite.connection import translated as sqlite_errors
 from shared.sqlite.description import OWN
 from shared.sqlite.installation import uninstall as uninstall_capture
 from shared.sqlite.replica_state import read_standing
+from shared.sqlite.state import check_stream, read_state
 
 _OURS = """
 SELECT type, name FROM sqlite_master
@@ -48,6 +49,12 @@ def refuse_while_closed(settings: Settings) -> None:
     if closed:
         remedy = "`switchback complete` ends the migration, `switchback rollback` goes back; --unfence removes it all"
         raise BadInput("PostgreSQL is the primary, and this file is closed", where=str(settings.source), remedy=remedy)
+
+
+def refuse_other_stream(settings: Settings) -> None:
+    """BadInput where the file is captured for another stream: whose capture may run, and would miss changes."""
+    with closing(connect_sqlite(settings.source, readonly=True)) as db, sqlite_errors(settings.source):
+        check_stream(read_state(db), settings.stream)
 
 
 def refuse_while_running(settings: Settings) -> None:

@@ -22,7 +22,7 @@ from shared.sqlite import fence
 from shared.sqlite.changelog import settle
 from shared.sqlite.connection import connect, reading, translated, writing
 from shared.sqlite.replica_state import SqliteLedger, read_ledger, read_standing, write_ledger
-from shared.sqlite.state import read_state, write_state
+from shared.sqlite.state import check_stream, read_state, write_state
 from shared.tables import Schema
 
 _SEQUENCES = "SELECT name, seq FROM sqlite_sequence"
@@ -32,16 +32,18 @@ _HAS_SEQUENCES = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
 class SqliteHold:
     """Implements capture.closing.Primary for a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stream: str) -> None:
         self._path = path
+        self._stream = stream
         self._db: sqlite3.Connection | None = None
         self.schema = Schema(())  # what is closed; known once the file is opened as a source
         self.lease = 0
         self.since_ms = 0
 
     def standing(self) -> Standing:
-        """What the file says of itself."""
+        """What the file says of itself; BadInput where it says so to another stream."""
         with translated(self._path), closing(connect(self._path)) as db, reading(db):
+            check_stream(read_state(db), self._stream)  # to this one its fence may look like one to take down
             return read_standing(db)
 
     def closed_at(self) -> Position:

@@ -27,7 +27,7 @@ class SqliteSide:
     def __init__(self, settings: Settings, logger: Logger) -> None:
         self._settings = settings
         self._logger = logger
-        self.hold = SqliteHold(settings.source)
+        self.hold = SqliteHold(settings.source, settings.stream)
 
     def open(self, stack: ExitStack) -> tuple[SqliteSource, Waker]:
         """The file with capture installed, and what waits for its commits."""

@@ -11,7 +11,7 @@ from contextlib import closing
 
 from operations.daemon import DAEMONS
 from operations.screen import say
-from operations.uninstall import forget_in_target, in_target, remove_files
+from operations.uninstall import forget_in_target, in_target, refuse_other_stream, remove_files
 from shared.control.channel import Channel
 from shared.control.fold import State
 from shared.control.records import OPERATOR, Completed, now_ms
@@ -29,6 +29,8 @@ def plan_completion(settings: Settings, *, keep_data: bool, unfence: bool) -> li
     """What would be done, in words; BadInput where the migration cannot be completed now."""
     with closing(open_log_of(settings)) as log:
         _check(Channel(log.control).open())
+    if settings.source.is_file():  # a run that was interrupted may have deleted it
+        refuse_other_stream(settings)
     fence = "its fence, and " if unfence else ""
     file = f"the file {settings.source}" if not keep_data else f"{fence}capture's triggers and tables in it"
     return [

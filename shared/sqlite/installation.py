@@ -24,7 +24,7 @@ from shared.sqlite.catalog import COLUMNS_AT_MOST, read_schema
 from shared.sqlite.connection import quote, writing
 from shared.sqlite.description import OWN, removes_more
 from shared.sqlite.fence import PREFIX as FENCE
-from shared.sqlite.state import FORMAT, read_state, write_state
+from shared.sqlite.state import FORMAT, check_stream, read_state, write_state
 from shared.sqlite.triggers import trigger_sql
 from shared.tables import Schema, Table
 
@@ -154,9 +154,7 @@ def _check_state(state: dict[str, str], stream: str) -> None:
     if state and state.get("format") != FORMAT:
         what = f"capture of another version (format {state.get('format')}) is installed"
         raise BadInput(what, remedy="Run `switchback uninstall` with that version first")
-    if state and state.get("stream") != stream:
-        what = f"the source belongs to the stream {state.get('stream')!r}"
-        raise BadInput(what, remedy="Use that stream's name, or run `switchback uninstall` first")
+    check_stream(state, stream)
 
 
 def _make_tables(db: sqlite3.Connection, schema: Schema) -> list[str]:

@@ -8,6 +8,9 @@ run in the caller's transaction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from shared.errors import BadInput
 from shared.sqlite.database import Database
 from shared.versions import as_number, check_version
 
@@ -32,6 +35,14 @@ def read_note(db: Database, key: str) -> str | None:
     """One note of a file in which capture is installed."""
     row = db.execute(_READ_ONE, (key,)).fetchone()
     return str(row[0]) if row else None
+
+
+def check_stream(state: Mapping[str, str], stream: str) -> None:
+    """BadInput where the file is captured for another stream; one without that note is anybody's."""
+    noted = state.get("stream") or stream
+    if noted != stream:
+        what = f"this file is captured for stream {noted}, not {stream}"
+        raise BadInput(what, remedy=f"Give --stream {noted}")
 
 
 def write_state(db: Database, **items: str) -> None:

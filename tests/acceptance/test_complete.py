@@ -10,7 +10,7 @@ import pytest
 
 from command import QuickCommand
 from daemons import Migration
-from fix_migration import STOPPED
+from fix_migration import BAD_INPUT, STOPPED
 
 _TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
 
@@ -63,4 +63,18 @@ def test_unfence_gives_the_file_back_as_it_was(migration: Migration) -> None:
     assert command("complete", "--yes", "--unfence").code == 0
     with closing(sqlite3.connect(migration.source)) as file:
         assert file.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall() == before
+        file.execute("UPDATE bulk SET a = 1")
+
+
+def test_capture_of_another_stream_leaves_a_closed_file_closed(migration: Migration) -> None:
+    migration.start()
+    migration.wait_in_step()
+    command = QuickCommand(migration.source.parent, **migration.settings)
+    assert command("cutover", "--unverified").code == 0
+    migration.capture.stop()
+    migration.sink.stop()
+    log = f"embedded:{migration.source.with_name('typo.log')}"
+    migration.capture.start(stream="typo", log=log)
+    migration.capture.assert_ended(BAD_INPUT, "captured for stream", "not typo")
+    with closing(sqlite3.connect(migration.source)) as file, pytest.raises(sqlite3.IntegrityError, match="switchback:"):
         file.execute("UPDATE bulk SET a = 1")

@@ -165,6 +165,27 @@ def test_uninstall_is_refused_while_it_runs(switchback: Command, running: subpro
     assert "is running" in said.errors
 
 
+@pytest.mark.parametrize("words", [[], ["--all"], ["--unfence"]])
+def test_uninstall_of_a_mistyped_stream_leaves_the_one_that_runs_alone(
+    switchback: Command, running: subprocess.Popen[str], source: Path, words: list[str]
+) -> None:
+    before = _schema(source)
+    said = switchback("uninstall", "--yes", "--stream", "typo", *words)
+    assert said.code == 2, said.out
+    assert "this file is captured for stream app, not typo. Give --stream app" in said.errors
+    assert _schema(source) == before
+    assert running.poll() is None
+
+
+def test_a_file_that_does_not_name_its_stream_can_be_used_and_uninstalled(switchback: Command, source: Path) -> None:
+    switchback("run", "--until-synced")
+    with closing(sqlite3.connect(source)) as db, db:
+        db.execute("DELETE FROM _switchback_state WHERE key = 'stream'")
+    said = switchback("run", "--until-synced")
+    assert said.code == 0, said.errors
+    assert switchback("uninstall", "--yes").code == 0
+
+
 def test_uninstall_leaves_the_source_as_it_was(switchback: Command, source: Path, postgres_dsn: str) -> None:
     before = _schema(source)
     switchback("run", "--until-synced")

@@ -101,7 +101,7 @@ def test_a_wider_table_makes_the_log_wider_and_keeps_what_is_in_it(capture: Capt
 
 def test_another_stream_is_refused(capture: Capture) -> None:
     source = capture(T)
-    with pytest.raises(BadInput, match="belongs to the stream 's'"):
+    with pytest.raises(BadInput, match=r"captured for stream s, not other\. Give --stream s"):
         install(source.ours, source.schema, "other")
 
 

@@ -184,7 +184,7 @@ def epoch_lease(flip: int) -> int:
 
 
 def schema_of(captured: Captured) -> SqliteHold:
-    hold = SqliteHold(captured.path)
+    hold = SqliteHold(captured.path, "s")
     hold.schema = captured.schema
     return hold
 
