@@ -110,18 +110,19 @@ def forget_in_target(settings: Settings) -> list[str]:
         if db is None or not exists(db):
             return []
         removed = reverse.uninstall(db, settings.stream)
-        tables = [sql.Identifier("switchback", name) for (name,) in db.execute(_TABLES)]
-        for table in tables:
-            db.execute(sql.SQL("DELETE FROM {} WHERE stream = %s").format(table), (settings.stream,))
-        if db.execute(_STREAMS).fetchone() is None:
-            db.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(tables)))
-            db.execute("DROP SCHEMA switchback CASCADE")  # tables, functions and sequences for the way back
+        with db.transaction():
+            tables = [sql.Identifier("switchback", name) for (name,) in db.execute(_TABLES)]
+            for table in tables:
+                db.execute(sql.SQL("DELETE FROM {} WHERE stream = %s").format(table), (settings.stream,))
+            if db.execute(_STREAMS).fetchone() is None:
+                db.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(tables)))
+                db.execute("DROP SCHEMA switchback CASCADE")  # tables, functions and sequences for the way back
     return removed
 
 
 @contextmanager
 def _target(settings: Settings) -> Iterator[psycopg.Connection[Any] | None]:
-    """A transaction on the target, or None where there is no target."""
+    """The target, or None where there is no target."""
     dsn = settings.target.get_secret_value()
     if not dsn:
         yield None
@@ -129,7 +130,6 @@ def _target(settings: Settings) -> Iterator[psycopg.Connection[Any] | None]:
     with (
         closing(connect_postgres(dsn, application_name="switchback-uninstall")) as db,
         postgres_errors(where="the target"),
-        db.transaction(),
     ):
         yield db
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.resources import files
+from itertools import chain, repeat
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 
-from shared.errors import SchemaChanged
+from shared.errors import BadInput, SchemaChanged
 from shared.postgres.catalog import PgColumn, read_columns
 from shared.postgres.side import read_side
 from shared.postgres.triggers import CAPTURE, FENCE, TRUNCATE, function_names, function_sql, switch_sql, trigger_sql
@@ -26,6 +29,14 @@ SELECT c.relname, count(*) FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.
  WHERE c.relnamespace = current_schema()::regnamespace AND t.tgname = ANY (%s) GROUP BY c.relname
 """
 _FILLED = "SELECT attidentity <> '' OR atthasdef FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s"
+_OWN = "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname = ANY (%s)"
+_USER = """
+SELECT a.pid, a.application_name, a.usename FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+ WHERE l.relation = to_regclass(%s) AND l.granted AND a.pid <> pg_backend_pid() ORDER BY a.xact_start LIMIT 1
+"""
+_TRY_MS = (25, 50, 100, 250)
+_PAUSE_SECONDS = 0.05
+_PATIENCE_SECONDS = 60.0
 _FORGET = ("changes WHERE number = ANY (%(numbers)s)", "captured WHERE stream = %(stream)s")
 
 
@@ -66,23 +77,43 @@ def installed_numbers(db: psycopg.Connection[Any], stream: str) -> dict[int, tup
 
 
 def uninstall(db: psycopg.Connection[Any], stream: str) -> list[str]:
-    """Remove it all again in the caller's transaction; returns what was removed, in words."""
+    """Remove it all again, outside of a transaction; returns what was removed, in words.
+
+    The triggers first, table by table: each in a transaction of its own, so that no writer is ever waited for with a
+    lock that it may want.  What names the tables goes last: where this is interrupted it can be called again.
+    """
     if read_side(db, stream) is None:
         return []
-    removed, home = [], current_schema(db)
     numbers = installed_numbers(db, stream)
-    for number, (table, _) in numbers.items():
-        for name in (CAPTURE, TRUNCATE, FENCE):
-            drop = sql.SQL("DROP TRIGGER IF EXISTS {} ON {}")
-            if read_columns(db, "", table):
-                db.execute(drop.format(sql.Identifier(name), sql.Identifier(home, table)))
-                removed.append(f"trigger {name} on {table}")
-        for name in function_names(number):
+    removed = []
+    for table in sorted({name for name, _ in numbers.values()}):
+        removed += _drop_triggers(db, table)
+    with db.transaction():
+        for name in (name for number in numbers for name in function_names(number)):
             db.execute(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(sql.Identifier("switchback", name)))
             removed.append(f"function switchback.{name}")
-    for what in (*_FORGET, "side WHERE stream = %(stream)s", "journal WHERE stream = %(stream)s"):
-        db.execute(f"DELETE FROM switchback.{what}".encode(), {"numbers": list(numbers), "stream": stream})  # noqa: S608
+        for what in (*_FORGET, "side WHERE stream = %(stream)s", "journal WHERE stream = %(stream)s"):
+            db.execute(f"DELETE FROM switchback.{what}".encode(), {"numbers": list(numbers), "stream": stream})  # noqa: S608
     return removed
+
+
+def _drop_triggers(db: psycopg.Connection[Any], table: str) -> list[str]:
+    """In short tries, for all who come meanwhile queue behind each; shorter than any look for a deadlock."""
+    name = sql.Identifier(current_schema(db), table)
+    deadline, tries = time.monotonic() + _PATIENCE_SECONDS, chain(_TRY_MS, repeat(_TRY_MS[-1]))
+    while names := [name for (name,) in db.execute(_OWN, (name.as_string(db), [CAPTURE, TRUNCATE, FENCE]))]:
+        with suppress(errors.LockNotAvailable, errors.DeadlockDetected), db.transaction():
+            db.execute(f"SET LOCAL lock_timeout = {next(tries)}".encode())
+            for trigger in names:
+                db.execute(sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(sql.Identifier(trigger), name))
+            return [f"trigger {trigger} on {table}" for trigger in names]
+        if time.monotonic() > deadline:
+            row = db.execute(_USER, (name.as_string(db),)).fetchone()
+            who = f": process {row[0]} ({row[1] or 'no name'}, user {row[2]}) uses it" if row else ""
+            what = f"the triggers could not be taken from table {table} within {_PATIENCE_SECONDS:g} s{who}"
+            raise BadInput(what, remedy="Let its transaction end, then run the same again: it goes on from here")
+        time.sleep(_PAUSE_SECONDS)
+    return []
 
 
 def current_schema(db: psycopg.Connection[Any]) -> str:
