@@ -4,6 +4,9 @@ Groups of changes that are there already are collapsed into one batch and writte
 a group too large for memory is written piece by piece in a transaction of its own.  In either case the
 transaction ends at the end of a group and holds the ledger's step to that group, so that a crash at any
 point leaves the replica at a whole group, and the ledger says which.
+
+Where rows of a group are in each other's way, later groups go into the same transaction until none is: the
+ledger then moves past them all.  They are read whole into memory first, since a torn one must leave no trace.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from shared.groups import Abandoned, Change, Event, Frame, Header, Position
 from shared.steps import reached
 from shared.tables import Schema
 from sink.batch import Batch, collapse
-from sink.replica import Replica
+from sink.replica import Replica, Unsettled
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Applier:
         self._open = False  # a transaction for one large group is under way
         self._changes = self._rows = self._time_ms = 0
         self._began = 0.0
+        self.unsettled: Unsettled | None = None
+        """What keeps the transaction of the groups so far from being committed, if anything does."""
 
     def apply(self, events: Iterable[Event]) -> None:
         """Apply what a read brought; all groups that are complete with it are committed at the end."""
@@ -112,7 +117,7 @@ class Applier:
             self._bytes += len(frame.piece)
         if frame.header.last:
             self._end_changes(frame)
-        elif not self._open and self._limits.reached(self._held, self._bytes):
+        elif not (self._open or self.unsettled) and self._limits.reached(self._held, self._bytes):
             self._stream_pieces()
 
     def _check_history(self, header: Header) -> None:
@@ -129,6 +134,8 @@ class Applier:
 
     def _stream_pieces(self) -> None:
         self._commit_batch()
+        if self.unsettled:
+            return
         self._begin()
         pieces, self._pieces, self._held, self._bytes = self._pieces, [], 0, 0
         for changes in pieces:
@@ -163,7 +170,10 @@ class Applier:
         if not few:
             self._begin()
             self._replica.write_batch(batch)
-        self._rows, self._changes, self._time_ms = 0, len(batch), batch.time_ms
+        else:
+            self._changes = self._rows = self._time_ms = 0
+        self._changes += len(batch)
+        self._time_ms = max(self._time_ms, batch.time_ms)
         self._batch, self._batch_end, self._bytes = self._new_batch(), None, 0
         if few:
             reached("applied")
@@ -206,14 +216,21 @@ class Applier:
                 reached("table-finished")
 
     def _begin(self) -> None:
-        self._replica.begin()
         self._open = True
+        if self.unsettled:
+            return
+        self._replica.begin()
         self._changes = self._rows = self._time_ms = 0
         self._began = time.monotonic()
 
     def _commit(self, frame: Frame) -> None:
         reached("applied")
-        self._replica.advance(frame.header, frame.position, self._time_ms)
+        try:
+            self._replica.advance(frame.header, frame.position, self._time_ms)
+        except Unsettled as trouble:
+            self.unsettled, self._open = trouble, False
+            return
+        self.unsettled = None
         self._finish(frame)
 
     def _finish(self, frame: Frame) -> None:

@@ -16,6 +16,9 @@ from shared.tables import Schema, Table
 Key = Any
 """A key's value, or a tuple of values where the key has several columns."""
 
+Image = Sequence[Any]
+"""The values of a row, in the order of the table's columns."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Exact:
@@ -29,9 +32,9 @@ class _Exact:
 class TableBatch:
     """A table's outcome: ``rows`` holds the last image of each key, None where the row is gone."""
 
-    rows: dict[Key, Sequence[Any] | None] = field(default_factory=dict)
+    rows: dict[Key, Image | None] = field(default_factory=dict)
 
-    def upserts(self) -> list[Sequence[Any]]:
+    def upserts(self) -> list[Image]:
         """The row images to insert or update."""
         return [row for row in self.rows.values() if row is not None]
 

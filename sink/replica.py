@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from shared.errors import Hold
 from shared.groups import Header, Position, Rows
 from shared.tables import Schema
 from sink.batch import Batch
+
+
+class Unsettled(Hold):
+    """A row is in another's way as things are.  What follows may mend that: the transaction goes on as it is."""
 
 
 class Replica(Protocol):
@@ -27,7 +32,7 @@ class Replica(Protocol):
         """Begin the transaction that is to hold one or more whole groups."""
 
     def advance(self, header: Header, position: Position, time_ms: int) -> None:
-        """Write the ledger; LeaseLost where another sink has taken over."""
+        """Write the ledger; LeaseLost where another sink has taken over, Unsettled where rows still wait."""
 
     def commit(self) -> None:
         """Make it all visible at once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +22,15 @@ from sink.replica import Replica
 
 _READ_SECONDS = 0.1
 _REPORT_SECONDS = 0.5
+_ROOM_SECONDS = 2.0
 _GLANCE_SECONDS = 5.0  # between two looks at what only metrics need
+
+
+class _Room(NamedTuple):
+    """How far to read, and for how long, for what makes room for a row."""
+
+    end: int
+    until: float
 
 
 class Session:
@@ -39,6 +48,7 @@ class Session:
         self._name = taker.channel.state.replica
         self._sent: Report | None = None
         self._due = self._glance_due = 0.0
+        self._room: _Room | None = None
         self._barrier = True  # the last one may have been applied before a restart
 
     def run(self, applier: Applier, stop: threading.Event, well: Callable[[], None]) -> None:
@@ -48,11 +58,21 @@ class Session:
         try:
             while not stop.is_set() and not self._take_part():
                 applier.apply(self._reader.read(_READ_SECONDS))
+                self._await_room(applier)
                 self._send(time.monotonic(), well)
         except (Hold, Stop) as trouble:
             send_report(self._log, self._name, self._stopped(trouble))
             raise
         self._send(self._due, well)
+
+    def _await_room(self, applier: Applier) -> None:
+        """Rows are in each other's way: what was in the log by then may mend that, and a little that comes after."""
+        if applier.unsettled is None:
+            self._room = None
+        elif self._room is None:
+            self._room = _Room(self._log.spine.bounds()[1], time.monotonic() + _ROOM_SECONDS)
+        elif self._reader.offset >= self._room.end and time.monotonic() >= self._room.until:
+            raise applier.unsettled
 
     def _stopped(self, trouble: Hold | Stop) -> Report:
         return msgspec.structs.replace(self._report, trouble=str(trouble), error=trouble.label)

@@ -134,6 +134,11 @@ class Reader:
         self._offset = after.offset + 1
         self._parts: list[bytes] = []
 
+    @property
+    def offset(self) -> int:
+        """Where the next record is read."""
+        return self._offset
+
     def read(self, timeout: float) -> list[Event]:
         """What came next, perhaps nothing; waits up to ``timeout`` seconds for a first record."""
         events: list[Event] = []

@@ -90,6 +90,13 @@ def same_key(table: Table, left: str, right: list[str]) -> str:
     return " AND ".join(found)
 
 
+def lax_key(table: Table, left: str, right: list[str]) -> str:
+    """``left`` has what the key's own index takes for that key, be it spelled otherwise."""
+    collations = key_collations(table)
+    terms = zip(table.key, right, strict=True)
+    return " AND ".join(f"{left}.{quote(name)} IS {term} COLLATE {quote(collations[name])}" for name, term in terms)
+
+
 def key_terms(table: Table, scope: str) -> list[str]:
     """The key's columns of NEW, OLD or an alias of the table."""
     return [column_term(table, name, scope) for name in table.key]

@@ -95,6 +95,8 @@ class SqliteReplica:
             self._db.execute("BEGIN IMMEDIATE")
         with self._undoing():
             self._check_shape("begin")
+        assert self._rows is not None
+        self._rows.begin()
 
     def _check_shape(self, where: str) -> None:
         assert self._shape is not None
@@ -111,7 +113,9 @@ class SqliteReplica:
         self._rows.write_batch(batch)
 
     def advance(self, header: Header, position: Position, time_ms: int) -> None:
-        """Write the ledger; LeaseLost where another sink has taken over."""
+        """Write the ledger; LeaseLost where another sink has taken over, Unsettled where rows still wait."""
+        assert self._rows is not None
+        self._rows.check_settled()
         with translated(self._path, f"the ledger, {position}"):
             self._check_ledger()
             seq, time_ms = max(self._ledger.seq, header.last_seq), max(self._ledger.time_ms, time_ms)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from shared.groups import RawText
 from shared.sqlite.connection import quote
-from shared.sqlite.terms import is_rowid_key, key_collations, same_key
+from shared.sqlite.terms import is_rowid_key, key_collations, lax_key, same_key
 from shared.tables import ROWID, Table
 
 Values = tuple[Any, ...]
@@ -31,13 +31,15 @@ class Statements:
     """One table's statements.
 
     ``OR ABORT`` overrules an ON CONFLICT clause of the table's own, which would remove rows without a word.
-    An upsert keeps the row, and with it its hidden rowid.
+    An upsert keeps the row, and with it its hidden rowid.  ``lax`` says that rows with different keys may be one to
+    SQLite (NOCASE, or 1 and 1.0): an upsert leaves a row whose key is another, and changes one row less.
     """
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self._places = tuple(place for place, column in enumerate(table.columns) if not column.generated)
         self._names = [_name(table, table.columns[place].name) for place in self._places]
+        self.lax = bool(_lax_keys(table))
         self._then = _on_conflict(table, self._names)
 
     def upserts(self, images: Iterable[Sequence[Any]]) -> Iterator[Statement]:
@@ -55,13 +57,21 @@ class Statements:
             sql = f"DELETE FROM main.{quote(self.table.name)} AS r WHERE {same_key(self.table, 'r', marks)}"
             yield Statement(sql, values)
 
+    def same_to_sqlite(self, key: Values) -> Iterator[Statement]:
+        """Reads the key, as classes and bytes, of a row that SQLite takes to have that key."""
+        terms = (f"typeof(r.{quote(name)}), CAST(r.{quote(name)} AS BLOB)" for name in self.table.key)
+        for raw, values in _by_raw([key] if self.lax else []):
+            marks = [_mark(place + 1, place in raw) for place in range(len(self.table.key))]
+            same = lax_key(self.table, "r", marks)
+            yield Statement(f"SELECT {', '.join(terms)} FROM main.{quote(self.table.name)} AS r WHERE {same}", values)
+
     def key(self, image: Sequence[Any]) -> Values:
         """The key of a row image."""
         return tuple(image[place] for place in self.table.key_places)
 
     def _inserts(self, images: Iterable[Sequence[Any]], then: str) -> Iterator[Statement]:
         places = self._places
-        into = f"INSERT OR ABORT INTO main.{quote(self.table.name)} ({', '.join(self._names)})"
+        into = f"INSERT OR ABORT INTO main.{quote(self.table.name)} AS r ({', '.join(self._names)})"
         for raw, values in _by_raw(tuple(image[place] for place in places) for image in images):
             marks = (_mark(place + 1, place in raw) for place in range(len(places)))
             yield Statement(f"{into} VALUES ({', '.join(marks)}){then}", values)
@@ -96,12 +106,14 @@ def _name(table: Table, name: str) -> str:
 
 
 def _on_conflict(table: Table, names: Sequence[str]) -> str:
-    """What an upsert does to the row that is there.  Its key is the same, but perhaps not to the letter."""
+    """What an upsert does to the row that is there: nothing where its key is the same to SQLite, but another."""
     lax = _lax_keys(table)
     kept = {_name(table, name) for name in table.key if name not in lax}
     changed = [name for name in names if name not in kept]
     sets = ", ".join(f"{name} = excluded.{name}" for name in changed)
-    return f" ON CONFLICT ({_target(table)}) DO " + (f"UPDATE SET {sets}" if sets else "NOTHING")
+    given = [f"excluded.{quote(name)}" for name in table.key]
+    where = f" WHERE {same_key(table, 'r', given)}" if lax else ""
+    return f" ON CONFLICT ({_target(table)}) DO " + (f"UPDATE SET {sets}{where}" if sets else "NOTHING")
 
 
 def _target(table: Table) -> str:
