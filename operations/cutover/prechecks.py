@@ -23,6 +23,7 @@ from shared.control.fold import State
 from shared.errors import SchemaChanged
 from shared.findings import Finding
 from shared.log.contract import LogBackend
+from shared.postgres.bypasses import tables_in_parts
 from shared.postgres.connection import connect, translated
 from shared.postgres.horizon import horizon_holder
 from shared.postgres.ledger import read_source_schema
@@ -73,6 +74,7 @@ def cutover_checks(settings: Settings, log: LogBackend, state: State, *, within_
         Check("open writers", checks.writers),
         Check("way back", checks.way_back),
         Check("schema", checks.schema),
+        Check("other ways in", checks.other_ways_in),
         Check("log", checks.retention),
         Check("disk", checks.disk),
     ]
@@ -231,6 +233,15 @@ class Prechecks:
         if kept and (new := sorted(now.keys() - kept.keys())):
             what = f"tables that SQLite does not have came to PostgreSQL: {', '.join(new)}"
             yield Finding("warn", "new-tables", what, remedy="What is in them stays behind")
+
+    def other_ways_in(self) -> Found:
+        """Nothing is written to PostgreSQL's tables past the fence and the capture triggers."""
+        with closing(self._postgres()) as db, translated(where="PostgreSQL's tables"):
+            schema = read_source_schema(db, self._settings.stream)
+            found = tables_in_parts(db, schema.by_name if schema else [])
+        yield from found
+        if not found:
+            yield "whatever is written to PostgreSQL's tables meets the triggers"
 
     def retention(self) -> Found:
         """How long the log would wait for a daemon that is down."""

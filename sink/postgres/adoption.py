@@ -10,6 +10,7 @@ from psycopg import sql
 
 from shared.columns import codec_for
 from shared.errors import BadInput
+from shared.postgres.bypasses import tables_in_parts
 from shared.postgres.catalog import PgColumn, quote
 from shared.tables import Table
 
@@ -26,6 +27,8 @@ SELECT EXISTS (SELECT FROM pg_index AS i
 def check_table(db: psycopg.Connection[Any], table: Table, columns: Mapping[str, PgColumn], existing: str) -> None:
     """Raise BadInput, with what to do, where the table does not do for these rows."""
     where = f"table {table.name}"
+    for finding in tables_in_parts(db, [table.name]):
+        raise BadInput(finding.what, where=where, remedy=finding.remedy)
     if existing == "refuse" and (rows := _count(db, table)):
         counted = rows if rows < _COUNTED else f"{_COUNTED} or more"
         what = f"the target table is there and holds {counted} rows"

@@ -161,6 +161,14 @@ def test_tables_in_the_target_are_judged_by_what_was_decided_about_them(
     assert _of(results, "target tables") == [outcome]
 
 
+def test_a_partitioned_table_in_the_target_is_refused(tmp_path: Path, source: Path, postgres_dsn: str) -> None:
+    with psycopg.connect(postgres_dsn) as db:
+        db.execute("CREATE TABLE person (id bigint PRIMARY KEY, name text NOT NULL) PARTITION BY RANGE (id)")
+    code, results = _check(tmp_path, source=source, target=postgres_dsn, existing="match")
+    assert code == 1
+    assert _of(results, "target tables") == ["refuse", "note"]
+
+
 def test_missing_rights_are_named_with_the_grant_that_gives_them(
     tmp_path: Path, source: Path, postgres_dsn: str
 ) -> None:

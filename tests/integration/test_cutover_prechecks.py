@@ -11,7 +11,9 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -20,8 +22,10 @@ from operations.cutover.sessions import lock_holder
 from shared.control.fold import State
 from shared.findings import Finding
 from shared.log.embedded import EmbeddedLog
+from shared.postgres.ledger import prepare, write_source_schema
 from shared.presence import Notebook, Presence
 from shared.settings import Settings
+from shared.tables import Column, Schema, Table
 
 
 def _found(path: Path, tmp_path: Path, dsn: str) -> list[Finding]:
@@ -62,6 +66,34 @@ def test_an_index_that_needs_the_applications_collation_is_named(tmp_path: Path,
     [finding] = _found(path, tmp_path, postgres_dsn)
     assert finding.where == "table person"
     assert "by_number" in finding.what
+
+
+@pytest.fixture
+def guarded(postgres_dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    """PostgreSQL as the sink left it after the copy of a table ``t``."""
+    with psycopg.connect(postgres_dsn, autocommit=True) as db:
+        prepare(db, "app")
+        write_source_schema(db, "app", Schema((Table("t", (Column("id"),), ("id",)),)))
+        db.execute("CREATE TABLE t (id bigint PRIMARY KEY)")
+        yield db
+
+
+def _other_ways_in(tmp_path: Path, dsn: str) -> list[str]:
+    with closing(EmbeddedLog(tmp_path / "log.db")) as log:
+        checks = Prechecks(Settings(target=SecretStr(dsn), stream="app"), log, State())
+        return [str(found.what) for found in checks.other_ways_in() if isinstance(found, Finding)]
+
+
+def test_a_table_that_was_attached_as_a_partition_or_given_children_refuses(
+    tmp_path: Path, postgres_dsn: str, guarded: psycopg.Connection[Any]
+) -> None:
+    assert _other_ways_in(tmp_path, postgres_dsn) == []
+    guarded.execute("CREATE TABLE k () INHERITS (t)")
+    assert "has tables that inherit from it" in _other_ways_in(tmp_path, postgres_dsn)[0]
+    guarded.execute("DROP TABLE k")
+    guarded.execute("CREATE TABLE p (id bigint NOT NULL) PARTITION BY RANGE (id)")
+    guarded.execute("ALTER TABLE p ATTACH PARTITION t FOR VALUES FROM (0) TO (9)")
+    assert "is a partition of another one" in _other_ways_in(tmp_path, postgres_dsn)[0]
 
 
 def test_tables_of_all_kinds_that_need_nobody_are_passed(tmp_path: Path, postgres_dsn: str) -> None:

@@ -97,11 +97,31 @@ def test_a_table_that_does_not_do_is_refused(db: psycopg.Connection[Any], ddl: s
 
 
 @pytest.mark.parametrize(
+    ("ddl", "words"),
+    [
+        ("CREATE TABLE t (id int PRIMARY KEY, c text) PARTITION BY RANGE (id)", "is partitioned"),
+        (
+            "CREATE TABLE p (id int, c text) PARTITION BY RANGE (id); CREATE TABLE t PARTITION OF p DEFAULT",
+            "is a partition of another one",
+        ),
+        ("CREATE TABLE t (id int PRIMARY KEY, c text); CREATE TABLE k () INHERITS (t)", "has tables that inherit"),
+        ("CREATE TABLE p (id int, c text); CREATE TABLE t (PRIMARY KEY (id)) INHERITS (p)", "inherits from another"),
+    ],
+)
+def test_a_table_that_is_written_without_its_triggers_being_asked_is_refused(
+    db: psycopg.Connection[Any], ddl: str, words: str
+) -> None:
+    db.execute(ddl.encode())
+    with pytest.raises(BadInput, match=rf"{words}.*not guarded \(table t\). Make it an ordinary table"):
+        create_tables(db, SCHEMA, {}, "match")
+
+
+@pytest.mark.parametrize(
     "ddl",
     [
         "CREATE TYPE colour AS ENUM ('red'); CREATE TABLE t (id int PRIMARY KEY, c colour)",
         "CREATE DOMAIN short AS varchar(9) CHECK (value <> ''); CREATE TABLE t (id int PRIMARY KEY, c short)",
-        "CREATE TABLE t (id smallint PRIMARY KEY, c char(3)) PARTITION BY RANGE (id)",
+        "CREATE TABLE t (id smallint PRIMARY KEY, c char(3))",
         "CREATE TABLE t (id numeric(20) UNIQUE NOT NULL, c jsonb)",
         "CREATE TABLE t (id bigserial PRIMARY KEY, c timestamptz(3))",
         "CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, c time)",
