@@ -14,7 +14,7 @@ from operations.preflight import Check, Result
 from shared.errors import BadInput
 from shared.findings import Finding
 from shared.log.opening import open_log_of
-from shared.postgres.bypasses import tables_in_parts
+from shared.postgres.bypasses import other_ways_in
 from shared.postgres.connection import connect, translated
 from shared.postgres.ledger import read_ledger, read_source_schema
 from shared.settings import Settings
@@ -112,11 +112,11 @@ def _look_at_tables(db: Target, settings: Settings) -> Found:
     ledger = read_ledger(db, settings.stream)
     if ledger is not None and ledger.number:
         schema = read_source_schema(db, settings.stream)
-        yield from tables_in_parts(db, schema.by_name if schema else [])
+        yield from other_ways_in(db, schema.by_name if schema else [])
         yield f"the stream is there already, up to {ledger.position}: run goes on from there"
         return
     names = _source_tables(settings)
-    yield from tables_in_parts(db, names)
+    yield from other_ways_in(db, names)
     there = [name for (name,) in db.execute(_THERE, (names,))]
     full = [name for name in there if _has_rows(db, name)]
     if not there:

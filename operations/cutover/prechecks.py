@@ -23,7 +23,7 @@ from shared.control.fold import State
 from shared.errors import SchemaChanged
 from shared.findings import Finding
 from shared.log.contract import LogBackend
-from shared.postgres.bypasses import tables_in_parts
+from shared.postgres.bypasses import other_ways_in
 from shared.postgres.connection import connect, translated
 from shared.postgres.horizon import horizon_holder
 from shared.postgres.ledger import read_source_schema
@@ -238,7 +238,7 @@ class Prechecks:
         """Nothing is written to PostgreSQL's tables past the fence and the capture triggers."""
         with closing(self._postgres()) as db, translated(where="PostgreSQL's tables"):
             schema = read_source_schema(db, self._settings.stream)
-            found = tables_in_parts(db, schema.by_name if schema else [])
+            found = other_ways_in(db, schema.by_name if schema else [])
         yield from found
         if not found:
             yield "whatever is written to PostgreSQL's tables meets the triggers"

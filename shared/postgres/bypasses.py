@@ -1,6 +1,7 @@
 """Ways into a table that the fence and the capture triggers do not see, since both are triggers of that one table.
 
 A partition, or a child of a table, is written and truncated without a statement trigger of its parent being asked.
+Logical replication into a table fires no statement trigger at all.
 """
 
 from __future__ import annotations
@@ -22,6 +23,18 @@ SELECT n.name, CASE WHEN c.relispartition THEN 'is a partition of another one'
   LEFT JOIN LATERAL (SELECT inhrelid FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent) LIMIT 1) AS i ON true
  WHERE c.relkind = 'p' OR i.inhrelid IS NOT NULL ORDER BY 1
 """
+_SUBSCRIBED = """
+SELECT c.relname, coalesce((SELECT s.subname FROM pg_stat_subscription AS s WHERE s.subid = r.srsubid LIMIT 1), '?')
+  FROM unnest(%s::text[]) AS n (name)
+  JOIN pg_class AS c ON c.oid = to_regclass(quote_ident(n.name))
+  JOIN pg_subscription_rel AS r ON r.srrelid = c.oid ORDER BY 1, 2
+"""
+
+
+def other_ways_in(db: psycopg.Connection[Any], names: Iterable[str]) -> list[Finding]:
+    """All that is to be said of these tables, found by the search path."""
+    names = list(names)
+    return [*tables_in_parts(db, names), *subscribed_tables(db, names)]
 
 
 def tables_in_parts(db: psycopg.Connection[Any], names: Iterable[str]) -> list[Finding]:
@@ -32,4 +45,22 @@ def tables_in_parts(db: psycopg.Connection[Any], names: Iterable[str]) -> list[F
     ]
 
 
+def subscribed_tables(db: psycopg.Connection[Any], names: Iterable[str]) -> list[Finding]:
+    """Those of the tables that a subscription writes to; a warning where this role may not know."""
+    try:
+        with db.transaction():
+            found = db.execute(_SUBSCRIBED, (list(names),)).fetchall()
+    except psycopg.errors.InsufficientPrivilege:
+        what = "this role may not look whether a subscription writes to the target tables"
+        return [Finding("warn", "subscriptions-unknown", what, remedy=_LOOK)]
+    return [
+        Finding(
+            "refuse", "table-subscribed", f"the subscription {by} writes to the target table", f"table {name}", _TAKE
+        )
+        for name, by in found
+    ]
+
+
+_TAKE = "No trigger stops what it writes: drop the subscription, or take the table out of it"
+_LOOK = "GRANT SELECT ON pg_subscription_rel, pg_stat_subscription to it, or look there as a superuser"
 _WHOLE = "Make it an ordinary table, or leave it out"
