@@ -47,6 +47,25 @@ CREATE TABLE IF NOT EXISTS switchback.changes (
     PRIMARY KEY (xid, seq)
 );
 
+-- Whether this transaction, or one of its savepoints, wrote the row's version: a version that one can see, and whose
+-- writer has not ended, is one's own.  Its number has 32 bits; ours come after the transaction's own, so one that would
+-- be in the future is of a row that lies there unchanged since the numbers began anew.
+CREATE OR REPLACE FUNCTION switchback.wrote(version xid) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    own bigint := pg_current_xact_id()::text::bigint;
+    writer bigint := own + ((version::text::bigint - own) & 4294967295);
+BEGIN
+    IF writer = own THEN
+        RETURN true;
+    END IF;
+    BEGIN
+        RETURN pg_xact_status(writer::text::xid8) = 'in progress';
+    EXCEPTION WHEN invalid_parameter_value THEN
+        RETURN false;
+    END;
+END $$;
+
 -- Sequences do not roll back, so a refused write leaves a trace though its transaction does not:
 -- how many there were, and table and process of the last one.
 CREATE SEQUENCE IF NOT EXISTS switchback.refused MINVALUE 0 START 0;

@@ -5,6 +5,10 @@ table now (read again, for a trigger of the application's may have changed it si
 row has this key now.  Each row's event comes after the change that caused it, so the last entry of each key is its
 last state, in whatever order the triggers of nested statements fire.
 
+A transaction above READ COMMITTED sees the table as it was, with rows that others have deleted since; but a key is
+unique, so of all versions of a key that it has just written only one of its own can be alive.  There
+``switchback.wrote`` leaves the others out.  TRUNCATE takes rows that such a transaction does not see: it is refused.
+
 Row images are ``text[]``, in the order of the source's columns.  What a type's text hangs on is fixed by the
 function's own settings, only where the table has such a type, for they cost something each time.
 """
@@ -21,6 +25,7 @@ from shared.tables import Table
 CAPTURE, TRUNCATE, FENCE = "switchback_capture", "switchback_truncate", "switchback_fence"
 
 _NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_ALIVE = "(own.fresh OR switchback.wrote(r.xmin))"
 _SETTINGS = (
     (
         ("timestamp", "date", "time", "interval"),
@@ -48,6 +53,7 @@ def function_sql(schema: str, table: Table, columns: Mapping[str, PgColumn], num
         "now": sql.SQL(_NOW_MS),
         "old": _image("old", table.names),
         "row": _image("r", table.names),
+        "alive": sql.SQL(_ALIVE),
         "same_old": _same(table.key, "old"),
         "same_new": _same(table.key, "new"),
         "changed": sql.SQL("({}) IS DISTINCT FROM ({})").format(_row(table.key, "old"), _row(table.key, "new")),
@@ -107,21 +113,24 @@ def _same(key: Sequence[str], scope: str) -> sql.Composed:
 _ROWS = """
 CREATE OR REPLACE FUNCTION {name}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT {settings} AS $switchback$
+<<own>>
 DECLARE
     moved boolean := TG_OP = 'INSERT';
+    fresh boolean := current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable');
 BEGIN
     IF TG_OP = 'DELETE' THEN
         INSERT INTO switchback.changes (number, op, ms, image)
-        SELECT {number}, 'd', {now}, {old} WHERE NOT EXISTS (SELECT FROM {table} AS r WHERE {same_old});
+        SELECT {number}, 'd', {now}, {old} WHERE NOT EXISTS (SELECT FROM {table} AS r WHERE {same_old} AND {alive});
         RETURN NULL;
     END IF;
     IF TG_OP = 'UPDATE' AND {changed} THEN
         moved := true;
         INSERT INTO switchback.changes (number, op, ms, image)
-        SELECT {number}, 'k', {now}, {old} WHERE NOT EXISTS (SELECT FROM {table} AS r WHERE {same_old});
+        SELECT {number}, 'k', {now}, {old} WHERE NOT EXISTS (SELECT FROM {table} AS r WHERE {same_old} AND {alive});
     END IF;
     INSERT INTO switchback.changes (number, op, ms, image)
-    SELECT {number}, CASE WHEN moved THEN 'c' ELSE 'u' END, {now}, {row} FROM {table} AS r WHERE {same_new};
+    SELECT {number}, CASE WHEN own.moved THEN 'c' ELSE 'u' END, {now}, {row} FROM {table} AS r
+     WHERE {same_new} AND {alive};
     RETURN NULL;
 END $switchback$
 """
@@ -130,6 +139,13 @@ _TRUNCATE = """
 CREATE OR REPLACE FUNCTION {truncate}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT {settings} AS $switchback$
 BEGIN
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('switchback: TRUNCATE of table %s in a transaction above READ COMMITTED', TG_TABLE_NAME),
+            DETAIL = 'Rows that were committed after its snapshot would go unseen, and stay in SQLite.',
+            HINT = 'Use READ COMMITTED, or DELETE.';
+    END IF;
     INSERT INTO switchback.changes (number, op, ms, image) SELECT {number}, 'd', {now}, {row} FROM {table} AS r;
     RETURN NULL;
 END $switchback$
