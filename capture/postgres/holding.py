@@ -23,6 +23,7 @@ from shared.errors import LeaseLost, Retry
 from shared.groups import Position
 from shared.postgres.connection import connect, translated
 from shared.postgres.fence import switch
+from shared.postgres.guards import keep_guards
 from shared.postgres.ledger import read_ledger
 from shared.postgres.reverse import current_schema
 from shared.postgres.sequences import last_numbers
@@ -169,7 +170,9 @@ class PostgresHold:
             if side is None or side.role != "replica" or side.attempt != attempt:
                 return False
             source = self.source or PostgresSource(self._dsn(), self._stream)
-            switch(db, [table.name for table in source.schema.tables], primary=True)
+            names = [table.name for table in source.schema.tables]
+            switch(db, names, primary=True)
+            keep_guards(db, self._stream, names)
             set_role(db, self._stream, role="primary", epoch=side.epoch - 1, attempt=attempt)
             if source is not self.source:
                 source.close()

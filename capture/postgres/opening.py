@@ -7,6 +7,9 @@ from contextlib import ExitStack, closing
 
 from capture.postgres.holding import PostgresHold
 from capture.postgres.source import PostgresSource
+from shared.postgres.connection import connect, translated
+from shared.postgres.fence import renew
+from shared.postgres.ledger import read_source_schema
 from shared.settings import Settings
 
 
@@ -32,6 +35,15 @@ class PostgresSide:
     def open(self, stack: ExitStack) -> tuple[PostgresSource, Pause]:
         """The database, and what waits between two looks at it."""
         settings = self._settings
+        renew_triggers(settings)
         source = stack.enter_context(closing(PostgresSource(settings.target.get_secret_value(), settings.stream)))
         self.hold.source = source
         return source, Pause(self._stop)
+
+
+def renew_triggers(settings: Settings) -> None:
+    """Make them anew where none are kept."""
+    name = f"switchback-capture {settings.stream}"
+    with connect(settings.target.get_secret_value(), application_name=name) as db, translated(where="the triggers"):
+        if schema := read_source_schema(db, settings.stream):
+            renew(db, settings.stream, schema)

@@ -10,20 +10,28 @@ read, whatever else the server does.  Transactions that are under way then may w
 let go: they are known by their ``seq``, which is above the highest one that was read (the *floor*).  All this hangs
 on the writers being held indeed, and a session can end unnoticed: so each look asks for the holder's locks, *after*
 it has taken its snapshot, and counts for nothing without them.
+Nor does it where our triggers are not as they were left (see ``shared.postgres.guards``): below the horizon of the same
+snapshot whoever touched them has committed, so nothing that was read is behind such a hole.  Where nothing is to be
+read that is left to the house-keeping: it costs a third of a millisecond with 26 tables.
 """
 
 from __future__ import annotations
 
-LOOK = """
+from shared.postgres.guards import GUARDS
+
+LOOK = f"""
 SELECT s.role, s.lease, pg_snapshot_xmin(n.now)::text::bigint AS xmin, pg_snapshot_xmax(n.now)::text::bigint AS xmax,
-       (SELECT count(*) FROM switchback.changes AS c
-         WHERE c.xid >= %(from)s::text::xid8 AND c.seq > %(floor)s AND c.number = ANY (%(numbers)s)
-           AND (%(held)s OR c.xid < pg_snapshot_xmin(n.now))) AS waiting,
+       w.waiting,
        (SELECT max(c.seq) FROM switchback.changes AS c WHERE %(held)s AND c.xid >= %(from)s::text::xid8) AS highest,
        CASE WHEN %(held)s THEN (SELECT count(*) FROM pg_locks AS l
-         WHERE l.pid = %(holder)s AND l.mode = 'ShareRowExclusiveLock' AND l.granted) END AS locks
-  FROM switchback.side AS s, (SELECT pg_current_snapshot() AS now) AS n WHERE s.stream = %(stream)s
-"""
+         WHERE l.pid = %(holder)s AND l.mode = 'ShareRowExclusiveLock' AND l.granted) END AS locks,
+       CASE WHEN w.waiting > 0 OR %(held)s THEN s.guards = {GUARDS} ELSE true END AS guarded
+  FROM switchback.side AS s, (SELECT pg_current_snapshot() AS now) AS n, LATERAL
+       (SELECT count(*) AS waiting FROM switchback.changes AS c
+         WHERE c.xid >= %(from)s::text::xid8 AND c.seq > %(floor)s AND c.number = ANY (%(numbers)s)
+           AND (%(held)s OR c.xid < pg_snapshot_xmin(n.now))) AS w
+ WHERE s.stream = %(stream)s
+"""  # noqa: S608  (our own names)
 
 PAGE = """
 SELECT number, op::text, ms, image FROM switchback.changes

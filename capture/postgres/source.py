@@ -18,6 +18,7 @@ from capture.sqlite.chunks import Chunk
 from shared.errors import LeaseLost, Retry, SourceRestored, Stop
 from shared.groups import Change
 from shared.postgres.connection import connect, translated
+from shared.postgres.guards import check_guards
 from shared.postgres.ledger import read_ledger, read_source_schema
 from shared.postgres.reverse import installed_numbers
 from shared.postgres.shape import check_shape, kept_shape, read_shape
@@ -70,6 +71,7 @@ class PostgresSource:
         names = {images.name for images in self._tables.values()}
         with self._translated():
             check_shape(self._shape, read_shape(self._db), names)
+            check_guards(self._db, self._stream, names)
 
     def take_lease(self) -> int:
         """Raise the lease in the database."""
@@ -104,6 +106,7 @@ class PostgresSource:
             "from": str(self._from),
             "floor": self._at.floor,
             "numbers": list(self._tables),
+            "names": list(self.schema.by_name),
             "held": self.holder > 0,
             "holder": self.holder,
         }
@@ -114,7 +117,7 @@ class PostgresSource:
             row = self._db.execute(queries.LOOK, self._where).fetchone()
         if row is None:
             raise SourceRestored("PostgreSQL knows nothing of being the primary", remedy=_RESTORED)
-        role, lease, xmin, xmax, waiting, highest, locks = row
+        role, lease, xmin, xmax, waiting, highest, locks, guarded = row
         if role != "primary":
             raise Retry("PostgreSQL was closed for the next epoch", where=f"stream {self._stream}")
         if lease > self._lease:
@@ -123,11 +126,17 @@ class PostgresSource:
         if lease < self._lease or xmax < self._from:
             what = f"PostgreSQL went back: lease {lease} of {self._lease}, transaction {xmax} of {self._from}"
             raise SourceRestored(what, remedy=_RESTORED)
+        if not guarded:
+            self._refuse_triggers()
         if self.holder and not locks:
             raise Retry("the session that held the writers was ended", where=f"process {self.holder}")
         self._upto, self._xmin = (xmax if self.holder else xmin), xmin
         self._top = (highest or 0) if self.holder else _NO_TOP
         return int(waiting)
+
+    def _refuse_triggers(self) -> None:
+        self._check_shape()
+        raise Retry("Switchback's triggers are to be made anew", where=f"stream {self._stream}")
 
     def changes(self, after: int, upto: int) -> Iterator[list[Change]]:
         """The changes that ``high`` has counted, in pages; what is below its bound never changes any more."""

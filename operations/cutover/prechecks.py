@@ -25,6 +25,7 @@ from shared.findings import Finding
 from shared.log.contract import LogBackend
 from shared.postgres.bypasses import other_ways_in
 from shared.postgres.connection import connect, translated
+from shared.postgres.guards import check_guards
 from shared.postgres.horizon import horizon_holder
 from shared.postgres.ledger import read_source_schema
 from shared.postgres.shape import check_shape, kept_shape, read_shape
@@ -226,10 +227,12 @@ class Prechecks:
         with closing(self._postgres()) as db, translated(where="PostgreSQL's tables"):
             kept, now = kept_shape(db, self._settings.stream), read_shape(db)
             schema = read_source_schema(db, self._settings.stream)
-        try:
-            check_shape(kept, now, [table.name for table in schema.tables] if schema else [])
-        except SchemaChanged as error:
-            yield Finding("refuse", "schema", error.what, error.where, error.remedy)
+            names = [table.name for table in schema.tables] if schema else []
+            try:
+                check_shape(kept, now, names)
+                check_guards(db, self._settings.stream, names)
+            except SchemaChanged as error:
+                yield Finding("refuse", "schema", error.what, error.where, error.remedy)
         if kept and (new := sorted(now.keys() - kept.keys())):
             what = f"tables that SQLite does not have came to PostgreSQL: {', '.join(new)}"
             yield Finding("warn", "new-tables", what, remedy="What is in them stays behind")

@@ -13,10 +13,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from shared.postgres.guards import are_kept, keep_guards
 from shared.postgres.reverse import current_schema, install, is_installed
 from shared.postgres.sequences import raise_sequences
 from shared.postgres.shape import keep_shape
-from shared.postgres.side import set_role
+from shared.postgres.side import read_side, set_role
 from shared.postgres.triggers import switch_sql
 from shared.tables import Schema
 
@@ -37,6 +38,9 @@ SELECT n.refused, l.last / 4294967296, l.last % 4294967296, c.relname,
   LEFT JOIN pg_class AS c ON c.oid = (l.last / 4294967296)::oid
   LEFT JOIN pg_stat_activity AS a ON a.pid = (l.last % 4294967296)
 """
+
+_SHORT = "SET LOCAL lock_timeout = '250ms'"
+"""The application's statements queue behind one that waits for a lock."""
 
 _COUNT = "SELECT CASE WHEN is_called THEN last_value + 1 ELSE 0 END FROM switchback.refused"
 
@@ -62,10 +66,30 @@ def open_side(  # noqa: PLR0913  (what an attempt brings)
     if not is_installed(db, stream, schema):
         install(db, stream, schema)
     raise_sequences(db, schema, sequences)
-    switch(db, (table.name for table in schema.tables), primary=True)
+    _open(db, stream, schema)
     db.execute(_OPENED.encode(), {"stream": stream})
     keep_shape(db, stream)
     set_role(db, stream, role="primary", epoch=epoch, attempt=attempt)
+
+
+def renew(db: psycopg.Connection[Any], stream: str, schema: Schema) -> None:
+    """Make our triggers anew on the primary where none are kept, in a transaction of its own.
+
+    So it is behind an upgrade, and where an operator asks for it because somebody touched them.
+    """
+    with db.transaction():
+        side = read_side(db, stream, lock=True)
+        if side is None or side.role != "primary" or are_kept(db, stream):
+            return
+        db.execute(_SHORT)
+        install(db, stream, schema)
+        _open(db, stream, schema)
+
+
+def _open(db: psycopg.Connection[Any], stream: str, schema: Schema) -> None:
+    names = [table.name for table in schema.tables]
+    switch(db, names, primary=True)
+    keep_guards(db, stream, names)
 
 
 @dataclass(frozen=True, slots=True)

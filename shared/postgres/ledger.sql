@@ -1,7 +1,7 @@
 -- The version of all that stands in this schema; a program that knows only older ones leaves it alone.
 -- Tables from before this one, which an administrator's script may meet, are of version 1 and stay so here.
 CREATE TABLE IF NOT EXISTS switchback.format (version integer NOT NULL);
-INSERT INTO switchback.format SELECT CASE WHEN to_regclass('switchback.ledger') IS NULL THEN 2 ELSE 1 END
+INSERT INTO switchback.format SELECT CASE WHEN to_regclass('switchback.ledger') IS NULL THEN 3 ELSE 1 END
  WHERE NOT EXISTS (SELECT FROM switchback.format);
 
 -- One row a stream: the last group applied, written in the transaction that applied it.

@@ -2,7 +2,7 @@
 
 -- One row a stream: its role, changed only in the transactions that put the fence up or take it down.
 -- lease is that of the capture that may publish; opened_* is the group behind which it became the primary,
--- shape the application's tables at that moment, as JSON.
+-- shape the application's tables at that moment, as JSON, guards how our triggers were left (see shared.postgres.guards).
 CREATE TABLE IF NOT EXISTS switchback.side (
     stream        text PRIMARY KEY,
     role          text NOT NULL DEFAULT 'replica' CHECK (role IN ('primary', 'replica')),
@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS switchback.side (
     opened_lease  bigint NOT NULL DEFAULT 0,
     opened_number bigint NOT NULL DEFAULT 0,
     opened_offset bigint NOT NULL DEFAULT -1,
-    shape         text NOT NULL DEFAULT ''
+    shape         text NOT NULL DEFAULT '',
+    guards        text NOT NULL DEFAULT ''
 );
 
 -- Every change of role, for whoever asks later.

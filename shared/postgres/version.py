@@ -13,7 +13,7 @@ import psycopg
 
 from shared.versions import check_version
 
-FORMAT = 2
+FORMAT = 3
 _WITHOUT = 1  # before there was a table that says it
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('switchback ddl', 0))"
 _THERE = """
