@@ -75,7 +75,7 @@ def cutover_checks(settings: Settings, log: LogBackend, state: State, *, within_
         Check("open writers", checks.writers),
         Check("way back", checks.way_back),
         Check("schema", checks.schema),
-        Check("other ways in", checks.other_ways_in),
+        Check("other writes", checks.other_ways_in),
         Check("log", checks.retention),
         Check("disk", checks.disk),
     ]

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from shared.control.standing import Standing
 from shared.errors import LeaseLost, SourceRestored, Stop
 from shared.groups import Header, Position, Rows
+from shared.sqlite.connection import FileIdentity, same_file
 from shared.sqlite.replica_state import (
     SqliteLedger,
     decode_ledger,
@@ -37,6 +38,7 @@ from sink.sqlite.shape import Shape
 
 _COMMIT_MS = 1_000
 _RESTORED = "Was it restored from a backup? Bring the newer one back, or copy again"
+_REPLACED = "Start the sink again: it goes on behind what the file that is there now holds, or says why it cannot"
 
 
 class SqliteReplica:
@@ -45,6 +47,7 @@ class SqliteReplica:
     def __init__(self, path: Path, busy_seconds: float = 5.0) -> None:
         self._path = path
         self._busy_ms = int(busy_seconds * 1000)
+        self._identity = FileIdentity.of(path)  # before it is opened: what comes in between is found at the first look
         self._db = connect(path, busy_seconds)
         self._schema = Schema(())
         self._ledger = SqliteLedger()
@@ -89,8 +92,15 @@ class SqliteReplica:
             what = "the SQLite file does not say that it is a replica"
             raise SourceRestored(what, where=str(self._path), remedy=_RESTORED)
 
+    def _check_file(self) -> None:
+        """What is written to a file that the path no longer leads to is lost, and nobody would notice."""
+        if not same_file(self._path, self._identity):
+            what = "the SQLite file was replaced by another one while it was a replica"
+            raise SourceRestored(what, where=str(self._path), remedy=_REPLACED)
+
     def begin(self) -> None:
         """Begin; Retry where another program holds the write lock."""
+        self._check_file()
         with translated(self._path, "begin"):
             self._db.execute("BEGIN IMMEDIATE")
         with self._undoing():
@@ -161,6 +171,7 @@ class SqliteReplica:
     @contextmanager
     def _writing(self, where: str) -> Iterator[None]:
         """A write transaction, which the block commits."""
+        self._check_file()
         with self._undoing(), translated(self._path, where):
             self._db.execute("BEGIN IMMEDIATE")
             yield
@@ -187,6 +198,8 @@ class SqliteReplica:
                 return
             self.prepare(attempt, epoch, sequences)
         self._prepared = ""
+        with self._undoing():
+            self._check_file()
         self._commit("opening SQLite")
 
     @property

@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from comparing import TABLES, assert_equal
 from daemons import wait_until
 from fix_migration import STOPPED, Begin
 from fix_world import PATIENT, MakeWorld, World
@@ -213,6 +214,29 @@ def test_an_older_copy_of_the_closed_file_is_found_out(world: World, tmp_path: P
     shutil.copy(older, world.migration.source)
     world.migration.sink.start()
     world.migration.sink.assert_ended(STOPPED, "restored")
+
+
+def test_a_closed_file_that_is_replaced_by_its_copy_stops_the_sink_and_is_followed_after_a_restart(
+    world: World, tmp_path: Path
+) -> None:
+    world.flip("cutover")
+    world.application.end()
+    world.prober.end()
+    world.wait_in_step()
+    source, new = world.migration.source, tmp_path / "new.db"
+    with closing(sqlite3.connect(source)) as db:
+        db.execute("VACUUM INTO ?", (str(new),))
+    for suffix in ("-wal", "-shm"):
+        Path(f"{source}{suffix}").unlink(missing_ok=True)
+    new.replace(source)
+    with psycopg.connect(world.migration.dsn, autocommit=True) as application:
+        application.execute("UPDATE bulk SET a = 424242 WHERE id = 7")
+    world.migration.sink.assert_ended(STOPPED, "replaced by another one")
+    world.migration.sink.start()
+    world.flip("rollback")
+    assert_equal(source, world.migration.dsn, *TABLES)
+    with closing(sqlite3.connect(source)) as db:
+        assert db.execute("SELECT a FROM bulk WHERE id = 7").fetchone() == (424242,)
 
 
 def test_there_and_back_without_wal(begin: Begin, postgres_dsn: str) -> None:

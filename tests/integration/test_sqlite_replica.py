@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -220,6 +221,36 @@ def test_what_passes_the_fence_is_found_at_once_and_after_a_restart(pair: Pair, 
         pair.replica.begin()
     with closing(SqliteReplica(pair.path)) as restarted, pytest.raises(SchemaChanged, match=named):
         restarted.open()
+
+
+@pytest.mark.parametrize("how", ["copied", "gone"])
+def test_a_file_that_was_replaced_is_noticed_and_the_new_one_followed(pair: Pair, tmp_path: Path, how: str) -> None:
+    shutil.copyfile(pair.path, tmp_path / "new.db")
+    pair.run("UPDATE person SET age = 11 WHERE id = 1")
+    pair.path.unlink()
+    if how == "copied":
+        (tmp_path / "new.db").rename(pair.path)
+    pair.captured.run("UPDATE person SET age = 12 WHERE id = 2")
+    with pytest.raises(SourceRestored, match="replaced by another one"):
+        pair.follower.follow()
+    with pytest.raises(SourceRestored, match="replaced by another one"):
+        pair.replica.prepare("next", 2, {})
+    if how == "copied":
+        pair.replica.close()
+        pair.follower.replica = SqliteReplica(pair.path)
+        ledger, _ = pair.follower.replica.open()
+        pair.follower.seq, pair.follower.number = ledger.seq, ledger.number
+        pair.follower.follow()
+        assert pair.follower.differences() == []
+
+
+def test_a_file_that_is_replaced_before_the_opening_commits_is_not_opened(pair: Pair, tmp_path: Path) -> None:
+    shutil.copyfile(pair.path, tmp_path / "new.db")
+    pair.replica.prepare("next", 2, {})
+    (tmp_path / "new.db").rename(pair.path)
+    with pytest.raises(SourceRestored, match="replaced by another one"):
+        pair.replica.open_side("next", 2, {})
+    assert pair.read("SELECT value FROM _switchback_state WHERE key = 'role'") == [("replica",)]
 
 
 def test_other_ddl_is_none_of_our_business(pair: Pair, capture: Callable[[str], Captured], tmp_path: Path) -> None:
