@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from shared.addresses import no_target
 from shared.errors import BadInput
 from shared.redaction import redact
 
@@ -36,9 +37,8 @@ class DsnWithFile(SecretStr):
 
         try:
             return psycopg.conninfo.make_conninfo(self.plain, password=read_secret(self._path))
-        except psycopg.Error as error:
-            what = f"the target is no DSN: {redact(str(error))}"
-            raise BadInput(what, remedy="postgresql://user@host/name") from None
+        except psycopg.Error:
+            raise no_target() from None
 
 
 def read_secret(path: Path) -> str:

@@ -14,6 +14,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
+from shared.addresses import check_log, check_target
 from shared.errors import BadInput
 from shared.options import PREFIX, Kafka, Settings
 from shared.redaction import redact
@@ -96,6 +97,9 @@ def load_settings(
         needs = ("source", *needs)  # which the stream's name would follow from
     for name in needs:
         _require(settings, name)
+    check_log(settings.log)
+    if target := settings.target.get_secret_value():
+        check_target(target)
     return _with_files(settings)
 
 

@@ -8,6 +8,7 @@ import psycopg
 from psycopg import conninfo
 from psycopg.types.string import TextBinaryLoader, TextLoader
 
+from shared.addresses import no_target
 from shared.errors import BadInput
 from shared.postgres.errors import translate, translate_connecting, translated
 
@@ -40,8 +41,7 @@ def connect(dsn: str, *, application_name: str) -> psycopg.Connection[Any]:
     try:
         given = conninfo.conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
-        what = "the target is no connection string of PostgreSQL"
-        raise BadInput(what, remedy="Write postgresql://user@host:5432/database") from None
+        raise no_target() from None
     where = (
         f"{given.get('user', '')}@{given.get('host', 'localhost')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
     )

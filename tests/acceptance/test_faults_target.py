@@ -34,8 +34,8 @@ def db(postgres_dsn: str) -> Iterator[psycopg.Connection[Any]]:
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("nonsense", ("no connection string", "postgresql://")),
-        ("postgresql://joe:{secret}@{host}:{port}/{dbname}?speed=9", ("no connection string", "postgresql://")),
+        ("nonsense", ("no address like", "postgresql://")),
+        ("postgresql://joe:{secret}@{host}:{port}/{dbname}?speed=9", ("no address like", "postgresql://")),
         ("postgresql://joe:{secret}@db..example/app", ("host name", "db..example", "postgresql://")),
         ("postgresql://{user}:{secret}@{host}:{port}/{dbname}", ("password", "Correct the password")),
         ("postgresql://{user}:{password}@{host}:{port}/missing", ('database "missing" does not exist', "Correct")),

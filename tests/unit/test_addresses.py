@@ -1,0 +1,58 @@
+"""What a badly written address does not show: a password that is cut in two by its own characters."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.addresses import check_log, check_target
+from shared.errors import BadInput
+from shared.settings import load_settings
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "u:s3cret9@h/db",
+        "s3cret9",
+        "postgresql://u:s3c%ret9@h/db",
+        "postgresql://u:s3c@ret9@127.0.0.1:55999/db",
+        "postgresql://u:s3c/ret9@127.0.0.1:55999/db",
+        "postgresql://u:12/ret9@127.0.0.1:55999/db",
+        "postgresql://u:s3c?ret9@127.0.0.1/db",
+        "postgresql://u:12?ret9@127.0.0.1/db",
+        "postgresql://u:12?a=ret9@127.0.0.1/db=c&d@e",
+        "mysql://u:s3cret9@h/db",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_a_word_of_it(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWITCHBACK_TARGET", dsn)
+    with pytest.raises(BadInput) as refused:
+        load_settings(None, {"source": "app.db"})
+    assert not [part for part in ("ret9", "s3c", "127.0.0.1") if part in str(refused.value)]
+    assert "%40" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://joe@host/db",
+        "postgres://joe:s3:cr#t%40%2F@host:5432/db?sslmode=require&application_name=a%20b",
+        "postgresql://joe:pw@[::1]:5432/db",
+        "postgresql://one:5432,two,[::1]:5433/db?target_session_attrs=read-write",
+        "postgresql:///db?host=/var/run/postgresql&user=joe",
+        "postgresql://%2Fvar%2Frun/db",
+        "postgresql://host",
+        "host=h user=joe password=s3@cr/t dbname=x",
+        "service=app",
+    ],
+)
+def test_what_libpq_reads_as_it_is_meant_is_taken(dsn: str) -> None:
+    check_target(dsn)
+
+
+def test_a_broker_s_address_holds_no_password() -> None:
+    check_log("kafka://one:9092,two:9092")
+    check_log("embedded:/home/me@work/log.db")
+    with pytest.raises(BadInput) as refused:
+        check_log("kafka://joe:s3cret@one:9092")
+    assert "s3cret" not in str(refused.value)
