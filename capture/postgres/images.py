@@ -25,7 +25,9 @@ Reader = Callable[[str], Any]
 Image = Sequence[str | None]
 _NUMERIC, _FLOATS = 1700, (700, 701)
 _UNFIT = (ValueError, ArithmeticError, psycopg.DataError)
-_REMEDY = "Write another value to PostgreSQL and start capture again; the stream waits at this row and nothing is lost"
+_REMEDY = (
+    "Give the row another value in PostgreSQL, or delete it, and start capture again; it waits here and nothing is lost"
+)
 
 
 class Images:
@@ -60,9 +62,10 @@ class Images:
             key = [image[place] if place in self._table.key_places else None for place in range(len(image))]
             return self.read([text if self._fits(place, text) else key[place] for place, text in enumerate(image)])
 
-    def key(self, image: Image) -> list[tuple[int, str]]:
-        """The key's texts, each with its place in the image, counted from 1."""
-        return [(place + 1, image[place] or "") for place in self._table.key_places]
+    def key(self, image: Image) -> tuple[list[int], list[str | None]]:
+        """Where the key's texts stand in an image, counted from 1, and what they are."""
+        places = self._table.key_places
+        return [place + 1 for place in places], [image[place] for place in places]
 
     def _fits(self, place: int, text: str | None) -> bool:
         try:

@@ -33,12 +33,20 @@ SELECT s.role, s.lease, pg_snapshot_xmin(n.now)::text::bigint AS xmin, pg_snapsh
  WHERE s.stream = %(stream)s
 """  # noqa: S608  (our own names)
 
-PAGE = """
-SELECT number, op::text, ms, image FROM switchback.changes
+_DECIDED = """
  WHERE xid >= %(from)s::text::xid8 AND xid < %(upto)s::text::xid8 AND seq > %(floor)s AND seq <= %(top)s
-   AND number = ANY (%(numbers)s)
- ORDER BY seq
 """
+PAGE = f"""
+SELECT number, op::text, ms, image, seq FROM switchback.changes {_DECIDED} AND number = ANY (%(numbers)s)
+ ORDER BY seq
+"""  # noqa: S608  (our own names)
+
+LAST_OF_KEY = f"""
+SELECT op::text, image FROM switchback.changes {_DECIDED} AND number = %(number)s AND seq > %(seq)s
+   AND ARRAY(SELECT image[place] FROM unnest(%(places)s) WITH ORDINALITY AS p (place, n) ORDER BY n) = %(key)s
+ ORDER BY seq DESC LIMIT 1
+"""  # noqa: S608
+"""What became of a row by the end of what is read; no row where nothing did."""
 
 PRUNE = """
 DELETE FROM switchback.changes WHERE (xid, seq) IN

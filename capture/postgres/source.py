@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from capture.postgres import queries
-from capture.postgres.images import Images
+from capture.postgres.images import Image, Images
 from capture.progress import Progress, decode_progress, encode_progress
 from capture.sqlite.chunks import Chunk
-from shared.errors import LeaseLost, Retry, SourceRestored, Stop
-from shared.groups import Change
+from shared.errors import Hold, LeaseLost, Retry, SourceRestored, Stop
+from shared.groups import Change, Op
 from shared.postgres.connection import connect, translated
 from shared.postgres.guards import check_guards
 from shared.postgres.ledger import read_ledger, read_source_schema
@@ -151,18 +151,42 @@ class PostgresSource:
                     self._db.execute("ROLLBACK")
 
     def _pages(self, seq: int) -> Iterator[list[Change]]:
-        names = {number: images.name for number, images in self._tables.items()}
+        decided = {**self._where, "upto": str(self._upto), "top": self._top}
         with self._db.cursor(name="changes") as cursor:
-            cursor.execute(queries.PAGE, {**self._where, "upto": str(self._upto), "top": self._top})
+            cursor.execute(queries.PAGE, decided)
             batch = 100
             while rows := cursor.fetchmany(batch):
                 page = []
-                for number, op, ms, image in rows:
+                for entry in rows:
                     seq += 1
-                    page.append(Change(names[number], op, seq, ms, self._tables[number].read(image)))
+                    page.append(self._change(seq, entry, decided))
                 yield page
                 size = sum(sum(map(len, filter(None, row[3]))) for row in rows) + 1
                 batch = max(1, min(_PAGE_ROWS, batch * 8, _PAGE_BYTES * len(rows) // size))
+
+    def _change(self, seq: int, entry: tuple[Any, ...], decided: dict[str, Any]) -> Change:
+        number, op, ms, image, place = entry
+        images = self._tables[number]
+        try:
+            return Change(images.name, op, seq, ms, images.read(image))
+        except Hold as unfit:
+            op, values = self._outcome(images, op, image, {**decided, "number": number, "seq": place}, unfit)
+            return Change(images.name, op, seq, ms, values)
+
+    def _outcome(
+        self, images: Images, op: Op, image: Image, place: dict[str, Any], unfit: Hold
+    ) -> tuple[Op, tuple[Any, ...]]:
+        """What stands for an entry with a value that SQLite cannot have: what became of its row in the same group.
+
+        A group is applied whole, so nobody sees that the row's later state came early.
+        """
+        if op in "dk":
+            return op, images.read_gone(image)
+        places, key = images.key(image)
+        last = self._db.execute(queries.LAST_OF_KEY, {**place, "places": places, "key": key}).fetchone()
+        if last is None:
+            raise unfit
+        return ("d", images.read_gone(last[1])) if last[0] in "dk" else (op, images.read(last[1]))
 
     def mark(self, high: int) -> dict[str, object]:
         """From where the log is to be read on behind that change."""
