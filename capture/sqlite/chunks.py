@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from shared import wire
+from shared.groups import Value
 from shared.sqlite.connection import decoding, quote
+from shared.sqlite.parameters import bindable, marks
 from shared.sqlite.terms import key_collations
 from shared.tables import ROWID, Table
 
@@ -46,12 +46,8 @@ class TableReader:
         self._extra = not self._places
         if self._extra:
             columns.append(table.rowid_name)
-        select = f"SELECT {', '.join(columns)} FROM {quote(table.name)}"  # noqa: S608
-        tail = f" ORDER BY {', '.join(order)} LIMIT ?"
-        marks = ", ".join("?" * len(order))
-        behind = f"{order[0]} > ?" if len(order) == 1 else f"({', '.join(order)}) > ({marks})"
-        self._first = select + tail
-        self._next = f"{select} WHERE {behind}{tail}"
+        self._order = order
+        self._select = f"SELECT {', '.join(columns)} FROM {quote(table.name)}"  # noqa: S608
         self._batch = _FIRST_BATCH
 
     def _cursor_places(self, *, by_rowid: bool) -> tuple[int, ...]:
@@ -66,8 +62,8 @@ class TableReader:
         return decoding(db, lambda: self._read(db, after, limit))
 
     def _read(self, db: sqlite3.Connection, after: str, limit: int) -> Chunk:
-        cursor = msgspec.msgpack.decode(bytes.fromhex(after)) if after else ()
-        found = db.execute(self._next if after else self._first, (*cursor, limit))
+        cursor: list[Value] = wire.decode_any(bytes.fromhex(after)) if after else []
+        found = db.execute(self._statement(cursor), (*bindable(db, cursor), limit))
         pieces: list[bytes] = []
         rows = size = 0
         last: Sequence[Any] = ()
@@ -84,13 +80,19 @@ class TableReader:
             found.close()
         return Chunk(pieces, rows, self._cursor(last) if rows else after, done)
 
+    def _statement(self, cursor: Sequence[Value]) -> str:
+        order = ", ".join(self._order)
+        terms = ", ".join(marks(cursor))
+        behind = f" WHERE {order} > {terms}" if len(cursor) == 1 else f" WHERE ({order}) > ({terms})"
+        return f"{self._select}{behind if cursor else ''} ORDER BY {order} LIMIT ?{len(cursor) + 1}"
+
     def _resize(self, size: int, rows: int) -> int:
         self._batch = max(1, min(_BATCH_BYTES * rows // max(size, 1), self._batch * 8))
         return size
 
     def _cursor(self, last: Sequence[Any]) -> str:
         key = [last[place] for place in self._places] if self._places else [last[-1]]
-        return msgspec.msgpack.encode(key).hex()
+        return wire.encode(key).hex()
 
 
 def _key_terms(table: Table) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from operations.verification.comparing import Key
 from operations.verification.view import View
 from shared.sqlite.connection import quote
+from shared.sqlite.parameters import has_raw, marks
 from shared.sqlite.terms import current_image, is_rowid_key, key_collations, same_key
 from shared.tables import Table
 
@@ -22,15 +24,27 @@ class Pages:
         rows = f"FROM {quote(table.name)} AS r"
         select = f"SELECT {', '.join(terms + hidden)} {rows}"
         collated = ", ".join(f"{term} COLLATE {quote(collation)}" if collation else term for term, collation in order)
-        marks = ", ".join("?" * len(order))
-        tail = f" ORDER BY {collated} LIMIT ?"
-        self.first = f"{select}{tail}"
-        compared = f"({collated}) > ({marks})" if len(order) > 1 else f"{collated} > ?"
-        self.following = f"{select} WHERE {compared}{tail}"
-        marks_of_key = [f"?{place + 1}" for place in range(len(table.key))]
-        sought = f"{rows} WHERE {same_key(table, 'r', marks_of_key)}"
-        self.single = f"SELECT {', '.join(terms)} {sought}"
-        self.known = f"SELECT 1 {sought}"
+        self._tail = f" ORDER BY {collated} LIMIT ?"
+        self.first = f"{select}{self._tail}"
+        self._behind = f"{select} WHERE ({collated}) >" if len(order) > 1 else f"{select} WHERE {collated} >"
+        self._single = f"SELECT {', '.join(terms)} {rows} WHERE "
+        self._known = f"SELECT 1 {rows} WHERE "
+        self._usual = self._sought([f"?{place}" for place in range(1, len(table.key) + 1)])
+
+    def following(self, after: Key) -> str:
+        """The page behind that cursor."""
+        return f"{self._behind} ({', '.join(marks(after))}){self._tail}{len(after) + 1}"
+
+    def single(self, key: Key) -> str:
+        """The row of a key."""
+        return self._single + (self._sought(marks(key)) if has_raw(key) else self._usual)
+
+    def known(self, key: Key) -> str:
+        """Whether there is one."""
+        return self._known + (self._sought(marks(key)) if has_raw(key) else self._usual)
+
+    def _sought(self, key: list[str]) -> str:
+        return same_key(self.view.table, "r", key)
 
 
 def _order(view: View) -> tuple[list[tuple[str, str]], Sequence[int], bool]:

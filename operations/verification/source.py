@@ -30,6 +30,7 @@ from shared.sqlite.connection import (
     translated,
 )
 from shared.sqlite.installation import check_installed
+from shared.sqlite.parameters import bindable
 from shared.sqlite.state import read_state
 from shared.tables import Schema
 
@@ -103,8 +104,9 @@ class Source:
         pages = self._of(view)
         with self.translated(), reading(self._db):
             highest = self._check()
-            sql = pages.following if after else pages.first
-            rows, whole = decoding(self._db, lambda: _fetch(self._db.execute(sql, (*after, limit))))
+            sql = pages.following(after) if after else pages.first
+            values = (*bindable(self._db, after), limit)
+            rows, whole = decoding(self._db, lambda: _fetch(self._db.execute(sql, values)))
         done = whole and len(rows) < limit
         end = tuple(rows[-1][place] for place in pages.cursor) if rows else after
         if pages.hidden:
@@ -132,7 +134,7 @@ class Source:
         rows: list[tuple[Any, ...]] = []
         size = count = 0
         for key in keys:
-            found = self._look_up(pages.single, key)
+            found = self._look_up(pages, key)
             rows += found
             count += 1
             size += len(wire.encode(found))
@@ -160,11 +162,13 @@ class Source:
         pages = self._of(view)
         with self.translated(), reading(self._db):
             self._check()
-            ask = self._db.execute
-            return {key for key in keys if Foreign not in map(type, key) and ask(pages.known, key).fetchone()}
+            return {key for key in keys if Foreign not in map(type, key) and self._knows(pages, key)}
 
-    def _look_up(self, sql: str, key: Key) -> list[tuple[Any, ...]]:
-        return [] if Foreign in map(type, key) else fetch_rows(self._db, sql, key)
+    def _knows(self, pages: Pages, key: Key) -> bool:
+        return self._db.execute(pages.known(key), bindable(self._db, key)).fetchone() is not None
+
+    def _look_up(self, pages: Pages, key: Key) -> list[tuple[Any, ...]]:
+        return [] if Foreign in map(type, key) else fetch_rows(self._db, pages.single(key), bindable(self._db, key))
 
     def read_changes(self, after: int, upto: int, names: frozenset[str]) -> list[Any] | None:
         """The changes of those tables with after < seq <= upto; None where some are pruned already."""

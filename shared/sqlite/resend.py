@@ -14,6 +14,7 @@ from shared.errors import SchemaChanged
 from shared.groups import Value
 from shared.sqlite.connection import quote, writing
 from shared.sqlite.installation import table_ids
+from shared.sqlite.parameters import bindable, marks
 from shared.sqlite.terms import current_image, same_key
 from shared.sqlite.triggers import LOG
 from shared.tables import Table
@@ -30,25 +31,24 @@ def resend(db: sqlite3.Connection, table: Table, keys: Iterable[Sequence[Value]]
         if not numbers:
             remedy = "Start capture again and let it say what changed"
             raise SchemaChanged("the table is not captured in this shape", where=f"table {table.name}", remedy=remedy)
-        present, absent = _statements(table, numbers[-1])
-        count = 0
+        count, now_ms = 0, time.time_ns() // 1_000_000
         for key in keys:
-            if db.execute(present, tuple(key)).rowcount == 0:
-                db.execute(absent, tuple(key))
+            present, absent = _statements(table, numbers[-1], now_ms, marks(key))
+            values = bindable(db, key)
+            if db.execute(present, values).rowcount == 0:
+                db.execute(absent, values)
             count += 1
         return count
 
 
-def _statements(table: Table, number: int) -> tuple[str, str]:
-    """An entry ``u`` with the row of a key, if there is one, and an entry ``d`` for a key; ?1, ?2, ... are the key."""
-    marks = [f"?{place + 1}" for place in range(len(table.key))]
+def _statements(table: Table, number: int, now_ms: int, key: list[str]) -> tuple[str, str]:
+    """An entry ``u`` with the row of a key, if there is one, and an entry ``d`` for a key, given as terms."""
     columns = [f'"c{place + 1}"' for place in range(len(table.columns))]
-    where = same_key(table, "r", marks)
-    now_ms = time.time_ns() // 1_000_000
+    where = same_key(table, "r", key)
     into = f'INSERT INTO {LOG} ("tbl", "op", "ms", '
     current = f"SELECT {number}, 'u', {now_ms}, {', '.join(current_image(table, 'r'))} FROM {quote(table.name)} AS r"  # noqa: S608
     keyed = [columns[place] for place in table.key_places]
     return (
         f"{into}{', '.join(columns)}) {current} WHERE {where}",
-        f"{into}{', '.join(keyed)}) VALUES ({number}, 'd', {now_ms}, {', '.join(marks)})",
+        f"{into}{', '.join(keyed)}) VALUES ({number}, 'd', {now_ms}, {', '.join(key)})",
     )

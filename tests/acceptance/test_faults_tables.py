@@ -131,6 +131,25 @@ def test_a_text_that_postgresql_cannot_keep_is_kept_as_its_bytes(
     assert _verified(migration) == 0
 
 
+@pytest.mark.parametrize("without_rowid", ["", "WITHOUT ROWID"])
+def test_a_key_that_is_not_utf8_is_copied_followed_and_verified_like_any_other(make: Make, without_rowid: str) -> None:
+    raw = "CAST(x'ff{:02x}' AS TEXT)"
+    rows = ", ".join(f"({raw.format(number)}, 'raw'), ('{number}', 'plain')" for number in range(50))
+    migration = make(f"CREATE TABLE t (k TEXT PRIMARY KEY, v TEXT) {without_rowid}; INSERT INTO t VALUES {rows};")
+    migration.settings["chunk_rows"] = "7"
+    _follow(
+        migration,
+        f"UPDATE t SET v = 'changed' WHERE k = {raw.format(1)}; DELETE FROM t WHERE k = {raw.format(2)};"
+        f"INSERT INTO t VALUES (CAST(x'fe' AS TEXT), 'late')",
+    )
+    with psycopg.connect(migration.dsn) as db:
+        found: dict[bytes, str] = dict(db.execute("SELECT k, v FROM t").fetchall())
+    expected = {bytes((0xFF, number)): "raw" for number in range(50) if number != 2}
+    expected |= {str(number).encode(): "plain" for number in range(50)}
+    assert found == {**expected, b"\xff\x01": "changed", b"\xfe": "late"}
+    assert _verified(migration) == 0
+
+
 def _verified(migration: Migration) -> int:
     """The exit code of a full pass, which compares storage classes too."""
     said = Command(migration.source.parent, **migration.settings)("verify", "--json")

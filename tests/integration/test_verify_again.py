@@ -168,6 +168,21 @@ def test_differing_rows_are_sent_through_the_log_and_equal_then(pair: Pair) -> N
     assert pair.verify().equal
 
 
+def test_rows_whose_keys_are_not_utf8_are_found_repaired_and_looked_at_again(pair: Pair) -> None:
+    pair.write("INSERT INTO word VALUES (CAST(X'FF41' AS TEXT), 'raw'), (CAST(X'FF42' AS TEXT), 'raw')")
+    pair.follow()
+    assert pair.verify().equal
+    pair.tamper(r"DELETE FROM word WHERE word = '\xff41'")
+    pair.tamper(r"INSERT INTO word VALUES ('\xff43', 'not in SQLite')")
+    assert {kind for kind, *_ in found(pair.verify())} == {"missing", "extra"}
+    with Pump(pair):
+        report = pair.verify(repair=True)
+    assert report.equal
+    pair.write("UPDATE word SET meaning = 'changed' WHERE word = CAST(X'FF42' AS TEXT)")
+    pair.follow()
+    assert pair.command(changed=True)[0] == 0
+
+
 def test_a_repair_that_does_not_help_is_still_a_difference(pair: Pair) -> None:
     pair.tamper(
         "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN new.visits = 0; RETURN new; END$$;"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import SchemaChanged
+from shared.errors import SchemaChanged, Stop
 from shared.groups import Change, RawText
 from shared.sqlite.catalog import read_schema
 from shared.sqlite.changelog import high, read_changes
@@ -79,3 +79,22 @@ def test_a_table_in_another_shape_than_captured_is_refused(db: sqlite3.Connectio
     with pytest.raises(SchemaChanged):
         resend(db, read_schema(db).table("t"), [(1,)])
     assert high(db) == 0
+
+
+def test_a_row_whose_key_is_not_utf8_is_logged_like_any_other_and_so_is_its_absence(db: sqlite3.Connection) -> None:
+    raw = RawText(b"\xffA")
+    db.execute("""INSERT INTO "odd ""name" VALUES (CAST(x'ff41' AS TEXT), 1, NULL)""")
+    present, absent = send(db, 'odd "name', (1, raw), (2, raw))
+    assert (present.op, tuple(present.values)) == ("u", (raw, 1, None))
+    assert (absent.op, tuple(absent.values)) == ("d", (raw, 2, None))
+
+
+def test_a_key_that_is_not_even_utf16_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "wide.db"
+    with closing(sqlite3.connect(path)) as made:
+        made.executescript("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (k TEXT PRIMARY KEY) WITHOUT ROWID;")
+    with closing(connect(path)) as db:
+        schema = read_schema(db)
+        install(db, schema, "test")
+        with pytest.raises(Stop, match="UTF-16le"):
+            resend(db, schema.table("t"), [(RawText(b"\xed\xa0\x80"),)])
