@@ -49,6 +49,9 @@ class Options(Struct, frozen=True):
 
 def flip(settings: Settings, to: str, options: Options) -> int:
     """Make ``to`` ("sqlite" or "postgres") the primary; the exit code: 0 done, 1 refused or given up, 3 unfinished."""
+    if options.postpone and not options.postpone.exists():
+        remedy = f"Make it first: touch {options.postpone}"
+        raise BadInput(f"the file to wait for is not there ({options.postpone})", remedy=remedy)
     with closing(open_log_of(settings)) as log:
         channel = Channel(log.control)
         state = channel.open()
@@ -91,7 +94,7 @@ def _flip(settings: Settings, channel: Channel, options: Options) -> int:
     run_hook(settings, "before", facts_of(settings, wish.epoch, rehearsal=wish.rehearsal))
     with open_latest(settings, state.epoch, anyway=options.verified_within is None) as latest:
         channel.warm()
-        _verify_what_changed(latest, options)
+        _verify_what_changed(latest, channel, options)
         progress = Progress()
         conductor = Conductor(channel, latest, progress.update)
         ended = conductor.carry_out(wish)
@@ -108,10 +111,11 @@ def _flip(settings: Settings, channel: Channel, options: Options) -> int:
     return 0 if wish.rehearsal and ended.reason == "rehearsed" else 1
 
 
-def _verify_what_changed(latest: Latest, options: Options) -> None:
+def _verify_what_changed(latest: Latest, channel: Channel, options: Options) -> None:
     """Rounds over the keys that change, until few are left and the operator does not want to wait any more."""
-    waiting = False
-    for _ in range(_ROUNDS_AT_MOST):
+    waiting, rounds, epoch = False, 0, channel.state.epoch
+    while rounds < _ROUNDS_AT_MOST:
+        _check_alone(channel, epoch)
         done = latest.round(_ROUND_SECONDS)
         if options.postpone and options.postpone.exists():
             if not waiting:
@@ -120,11 +124,18 @@ def _verify_what_changed(latest: Latest, options: Options) -> None:
             time.sleep(_ROUND_SECONDS / 5)
         elif done.open_keys <= _FEW_KEYS and done.caught_up:
             return
-    if waiting:
-        _verify_what_changed(latest, options)
-        return
+        else:
+            rounds += 1
     what = f"{done.open_keys} changed keys are not seen equal on both sides, and they do not become fewer"
     raise Stop(what, remedy="Run `switchback verify` to see what differs")
+
+
+def _check_alone(channel: Channel, epoch: int) -> None:
+    """Nobody else has made a switch, or begun one, while this one was made ready."""
+    state = channel.look()
+    if state.attempt or state.epoch != epoch:
+        done = "is making a switch" if state.attempt else f"has made {side_name(state.primary)} the primary"
+        raise BadInput(f"another operator {done} (epoch {state.epoch}); nothing was done here")
 
 
 def _tell_given_up(settings: Settings, ended: Flip, wish: Wish) -> None:
