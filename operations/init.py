@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, SecretStr
 
+from shared.addresses import check_target
 from shared.errors import BadInput
 from shared.secret_files import refuse_password
 from shared.settings import Kafka, Setting, all_settings
@@ -40,6 +41,8 @@ _SECRETS_WITH_FILE = {("kafka", "sasl_password")}
 def write_settings(path: Path, values: Mapping[str, str]) -> None:
     """Write the file, with ``values`` ("source", "target", ...) filled in; BadInput if it is there already."""
     refuse_password(values.get("target"))
+    if target := values.get("target"):
+        check_target(target)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(render_settings(values))

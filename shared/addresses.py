@@ -16,6 +16,7 @@ _PAIR = r"[^=&@]+=[^&]*"
 _TARGET = re.compile(
     rf"postgres(?:ql)?://(?:[^@/?:]*(?::[^@/?]*)?@)?{_HOST}(?:,{_HOST})*(?:/[^@/?]*)?(?:\?(?:{_PAIR}(?:&{_PAIR})*)?)?"
 )
+_BROKERS = re.compile(r"kafka://[^/?#\s]+/?")
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _REMEDY = (
     "In a password @ : / ? # % are written %40 %3A %2F %3F %23 %25; better is a file: target_password_file"
@@ -39,7 +40,16 @@ def check_target(dsn: str) -> None:
 
 
 def check_log(url: str) -> None:
-    """BadInput for a broker's address with a user or a password in it."""
-    if url.startswith("kafka:") and "@" in url:
-        remedy = "Give host:port alone, and sasl_user and sasl_password_file of [kafka]"
+    """BadInput for an address of neither form, and for a broker's with a user or a password in it."""
+    if not url or url.startswith("embedded:"):
+        return
+    if "@" in url:
+        remedy = "Give kafka://HOST:PORT alone, and sasl_user and sasl_password_file of [kafka]"
         raise BadInput("the log's address has a user or a password in it", remedy=remedy)
+    if not _BROKERS.fullmatch(url):
+        raise no_log()
+
+
+def no_log() -> BadInput:
+    """What is said of a log's address that cannot be read, likewise."""
+    return BadInput("the log's address is of neither form", remedy="Use embedded:PATH or kafka://HOST:PORT,...")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from shared.errors import BadInput
+from shared.addresses import no_log
 from shared.log.contract import LogBackend
 from shared.log.embedded import EmbeddedLog
 from shared.options import Kafka, Settings
@@ -48,7 +48,7 @@ def open_log(
 
         bootstrap = url.removeprefix("kafka://").rstrip("/")
         return KafkaLog(bootstrap, stream, client, retention_ms=retention_ms, replication=replication)
-    raise BadInput(f"unknown log address {url!r}", remedy="Use embedded:PATH or kafka://HOST:PORT")
+    raise no_log()
 
 
 def client_settings(kafka: Kafka) -> dict[str, object]:
