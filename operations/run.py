@@ -20,7 +20,7 @@ from operations.daemon import DAEMONS, Daemon
 from operations.run_display import Display, LiveDisplay, PlainDisplay
 from operations.screen import complain, out
 from shared.errors import BadInput
-from shared.presence import is_running
+from shared.presence import is_running, note_path
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ def run(settings: Settings, *, until_synced: bool) -> int:
         if is_running(settings.state_dir, settings.stream, name):
             remedy = "See switchback status; stop it first"
             raise BadInput(f"{name} is running already", where=f"stream {settings.stream}", remedy=remedy)
+    if not note_path(settings.state_dir, settings.stream, "capture").exists():
+        from operations.first_look import look_first  # noqa: PLC0415  (once: later the daemons begin sooner without)
+
+        look_first(settings)
     stop, enough = threading.Event(), threading.Event()
     _stop_on_signals(stop, enough)
     live = out.is_terminal

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from shared.addresses import no_log
+from shared.errors import BadInput
 from shared.log.contract import LogBackend
 from shared.log.embedded import EmbeddedLog
 from shared.options import Kafka, Settings
@@ -49,6 +51,20 @@ def open_log(
         bootstrap = url.removeprefix("kafka://").rstrip("/")
         return KafkaLog(bootstrap, stream, client, retention_ms=retention_ms, replication=replication)
     raise no_log()
+
+
+def check_place(settings: Settings) -> None:
+    """BadInput where an embedded log is not there and cannot be made; nothing is made by looking."""
+    if not settings.log.startswith("embedded:"):
+        return
+    path = Path(settings.log.removeprefix("embedded:")).absolute()
+    folder = path.parent
+    if folder == settings.state_dir:  # this one the daemons make
+        folder = next(place for place in (folder, *folder.parents) if place.exists())
+    if path.exists() or (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        return
+    what = "the log's folder cannot be written to" if folder.is_dir() else "the log's folder does not exist"
+    raise BadInput(what, where=str(folder), remedy="Name a file in a folder that can be written to")
 
 
 def client_settings(kafka: Kafka) -> dict[str, object]:

@@ -254,3 +254,41 @@ def test_run_goes_on_when_nobody_listens_any_more(switchback: Command, source: P
     assert process.poll() is None
     process.terminate()
     assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("wrong", ["folder", "missing", "empty", "no table", "target", "log"])
+def test_run_with_a_mistyped_word_leaves_no_trace(
+    switchback: Command, source: Path, tmp_path: Path, postgres_dsn: str, wrong: str
+) -> None:
+    (tmp_path / "empty.db").touch()
+    with closing(sqlite3.connect(tmp_path / "bare.db")) as db:
+        db.execute("CREATE VIEW v AS SELECT 1")
+    given = {
+        "folder": {"source": str(tmp_path)},
+        "missing": {"source": str(tmp_path / "nope.db")},
+        "empty": {"source": str(tmp_path / "empty.db")},
+        "no table": {"source": str(tmp_path / "bare.db")},
+        "target": {"target": psycopg.conninfo.make_conninfo(postgres_dsn, dbname="nope")},
+        "log": {"log": f"embedded:{tmp_path}/nowhere/log.db"},
+    }
+    before, schema = sorted(tmp_path.parent.rglob("*")), _schema(source)
+    said = switchback("run", **given[wrong])
+    assert said.code == 2, said
+    assert said.errors.count("switchback: ") == 1
+    assert sorted(tmp_path.parent.rglob("*")) == before
+    assert _schema(source) == schema
+    with psycopg.connect(postgres_dsn) as db:
+        assert db.execute("SELECT to_regnamespace('switchback')").fetchone() == (None,)
+
+
+def test_run_waits_for_a_server_that_is_away(switchback: Command, source: Path) -> None:
+    process = switchback.start("run", target="postgresql://joe@127.0.0.1:1/app")
+    folder = source.parent / ".switchback"
+
+    def waits() -> bool:
+        note = read_presence(folder, "app", "sink")
+        return note is not None and "cannot be reached" in note.trouble
+
+    wait_until("the sink waits for it", waits)
+    assert process.poll() is None
+    assert switchback.stop(process).code == 0
