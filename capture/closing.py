@@ -217,7 +217,7 @@ class Closing:
         return False
 
 
-_OTHER_LOG = "See --log and --stream: is it the right log, and not an older copy? Until then it stays closed"
+_OTHER_LOG = "Is it the right log (--log, --stream), or was either restored from a backup? Until then it stays closed"
 _RESTORED = "Was it restored from a backup? Bring the newer one back, or copy again"
 
 
