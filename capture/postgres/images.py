@@ -28,6 +28,9 @@ _UNFIT = (ValueError, ArithmeticError, psycopg.DataError)
 _REMEDY = (
     "Give the row another value in PostgreSQL, or delete it, and start capture again; it waits here and nothing is lost"
 )
+_KEY_REMEDY = (
+    "SQLite cannot follow a row with such a key: nothing is lost in PostgreSQL, but the way back needs a new copy"
+)
 
 
 class Images:
@@ -62,10 +65,10 @@ class Images:
             key = [image[place] if place in self._table.key_places else None for place in range(len(image))]
             return self.read([text if self._fits(place, text) else key[place] for place, text in enumerate(image)])
 
-    def key(self, image: Image) -> tuple[list[int], list[str | None]]:
-        """Where the key's texts stand in an image, counted from 1, and what they are."""
-        places = self._table.key_places
-        return [place + 1 for place in places], [image[place] for place in places]
+    @property
+    def key_places(self) -> tuple[int, ...]:
+        """Where the key's columns stand in an image, counted from 0."""
+        return self._table.key_places
 
     def _fits(self, place: int, text: str | None) -> bool:
         try:
@@ -81,7 +84,8 @@ class Images:
             except _UNFIT as error:
                 key = ", ".join(str(image[place])[:60] for place in self._table.key_places)
                 where = f"table {self._table.name}, key {key}, column {column.name}"
-                return Hold(f"SQLite cannot have a value as it is: {_reason(error)}", where=where, remedy=_REMEDY)
+                remedy = _KEY_REMEDY if column.name in self._table.key else _REMEDY
+                return Hold(f"SQLite cannot have a value as it is: {_reason(error)}", where=where, remedy=remedy)
         return Hold("SQLite cannot have a row as it is", where=f"table {self._table.name}", remedy=_REMEDY)
 
 

@@ -17,6 +17,8 @@ read that is left to the house-keeping: it costs a third of a millisecond with 2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shared.postgres.guards import GUARDS
 
 LOOK = f"""
@@ -41,12 +43,24 @@ SELECT number, op::text, ms, image, seq FROM switchback.changes {_DECIDED} AND n
  ORDER BY seq
 """  # noqa: S608  (our own names)
 
-LAST_OF_KEY = f"""
-SELECT op::text, image FROM switchback.changes {_DECIDED} AND number = %(number)s AND seq > %(seq)s
-   AND ARRAY(SELECT image[place] FROM unnest(%(places)s) WITH ORDINALITY AS p (place, n) ORDER BY n) = %(key)s
- ORDER BY seq DESC LIMIT 1
-"""  # noqa: S608
-"""What became of a row by the end of what is read; no row where nothing did."""
+_LAST_STATES = """
+SELECT DISTINCT ON (w.seq) w.seq, c.op::text, c.image
+  FROM (SELECT seq, {key} AS key FROM switchback.changes {decided}
+           AND number = %(number)s AND seq = ANY (%(seqs)s)) AS w
+  JOIN (SELECT seq, op, image, {key} AS key FROM switchback.changes {decided} AND number = %(number)s) AS c
+    ON c.key = w.key AND c.seq > w.seq
+ ORDER BY w.seq, c.seq DESC
+"""
+
+
+def last_states(places: Sequence[int]) -> str:
+    """What became of the rows of some entries by the end of what is read; nothing of an entry that nothing follows.
+
+    ``places`` are those of the key's columns in an image, counted from 0.
+    """
+    key = ", ".join(f"image[{place + 1}]" for place in places)
+    return _LAST_STATES.format(key=f"ARRAY[{key}]", decided=_DECIDED)
+
 
 PRUNE = """
 DELETE FROM switchback.changes WHERE (xid, seq) IN

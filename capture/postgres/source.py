@@ -7,9 +7,11 @@ whatever ``seq`` PostgreSQL's own log gave it.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
+
+from msgspec import structs
 
 from capture.postgres import queries
 from capture.postgres.images import Image, Images
@@ -156,37 +158,51 @@ class PostgresSource:
             cursor.execute(queries.PAGE, decided)
             batch = 100
             while rows := cursor.fetchmany(batch):
-                page = []
-                for entry in rows:
-                    seq += 1
-                    page.append(self._change(seq, entry, decided))
-                yield page
+                yield self._page(rows, seq, decided)
+                seq += len(rows)
                 size = sum(sum(map(len, filter(None, row[3]))) for row in rows) + 1
                 batch = max(1, min(_PAGE_ROWS, batch * 8, _PAGE_BYTES * len(rows) // size))
 
-    def _change(self, seq: int, entry: tuple[Any, ...], decided: dict[str, Any]) -> Change:
-        number, op, ms, image, place = entry
-        images = self._tables[number]
-        try:
-            return Change(images.name, op, seq, ms, images.read(image))
-        except Hold as unfit:
-            op, values = self._outcome(images, op, image, {**decided, "number": number, "seq": place}, unfit)
-            return Change(images.name, op, seq, ms, values)
+    def _page(self, rows: Sequence[tuple[Any, ...]], seq: int, decided: dict[str, Any]) -> list[Change]:
+        page: list[Change] = []
+        unfit: dict[
+            int, dict[int, tuple[int, Op, Image, Hold]]
+        ] = {}  # by table and PostgreSQL's seq: where in the page
+        for number, op, ms, image, place in rows:
+            seq += 1
+            images = self._tables[number]
+            values: tuple[Any, ...] = ()
+            try:
+                values = images.read(image)
+            except Hold as trouble:
+                unfit.setdefault(number, {})[place] = (len(page), op, image, trouble)
+            page.append(Change(images.name, op, seq, ms, values))
+        for number, entries in unfit.items():
+            self._stand_in(page, number, entries, decided)
+        return page
 
-    def _outcome(
-        self, images: Images, op: Op, image: Image, place: dict[str, Any], unfit: Hold
-    ) -> tuple[Op, tuple[Any, ...]]:
-        """What stands for an entry with a value that SQLite cannot have: what became of its row in the same group.
+    def _stand_in(
+        self, page: list[Change], number: int, entries: dict[int, tuple[int, Op, Image, Hold]], decided: dict[str, Any]
+    ) -> None:
+        """For an entry with a value that SQLite cannot have stands what became of its row in the same group.
 
         A group is applied whole, so nobody sees that the row's later state came early.
         """
-        if op in "dk":
-            return op, images.read_gone(image)
-        places, key = images.key(image)
-        last = self._db.execute(queries.LAST_OF_KEY, {**place, "places": places, "key": key}).fetchone()
-        if last is None:
-            raise unfit
-        return ("d", images.read_gone(last[1])) if last[0] in "dk" else (op, images.read(last[1]))
+        images = self._tables[number]
+        where = {**decided, "number": number, "seqs": list(entries)}
+        self._db.execute("SET LOCAL enable_nestloop = off")  # the change log has no statistics worth the name
+        found = self._db.execute(queries.last_states(images.key_places).encode(), where).fetchall()
+        last = {seq: (op, image) for seq, op, image in found}
+        for seq, (index, op, image, trouble) in entries.items():
+            if op in "dk":
+                became, values = op, images.read_gone(image)
+            elif seq not in last:
+                raise trouble
+            elif last[seq][0] in "dk":
+                became, values = "d", images.read_gone(last[seq][1])
+            else:
+                became, values = op, images.read(last[seq][1])
+            page[index] = structs.replace(page[index], op=became, values=values)
 
     def mark(self, high: int) -> dict[str, object]:
         """From where the log is to be read on behind that change."""

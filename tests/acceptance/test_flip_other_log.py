@@ -14,7 +14,7 @@ import pytest
 from daemons import Daemon, Migration
 from fix_migration import STOPPED
 from fix_world import MakeWorld, World
-from switching import PostgresSide, Refused, SqliteSide
+from switching import PostgresSide, SqliteSide, takes
 
 
 @pytest.fixture
@@ -115,13 +115,5 @@ def _forget_since(log: sqlite3.Connection, step: str) -> None:
 
 
 def _assert_only(primary: str, sqlite: SqliteSide, postgres: PostgresSide) -> None:
-    taken = [side.name for side in (sqlite, postgres) if _takes(side)]
+    taken = [side.name for side in (sqlite, postgres) if takes(side)]
     assert taken == [primary]
-
-
-def _takes(side: SqliteSide | PostgresSide) -> bool:
-    try:
-        side.probe()
-    except Refused:
-        return False
-    return True

@@ -13,6 +13,7 @@ from shared.errors import Hold
 SCRIPT = """
 CREATE TABLE p (id INTEGER PRIMARY KEY, price DECIMAL(10,2), name TEXT);
 CREATE TABLE pair (a INTEGER, b TEXT, far REAL, PRIMARY KEY (a, b));
+CREATE TABLE reading (at REAL PRIMARY KEY, name TEXT);
 INSERT INTO p VALUES (1, 1.25, 'one'), (2, 2.5, 'two');
 INSERT INTO pair VALUES (1, 'x', 0.5), (1, 'y', 1.5);
 """
@@ -81,6 +82,23 @@ def test_as_long_as_one_row_is_not_mended_it_is_that_one_which_is_named(captured
     _stops(captured, "key 2")
     captured.run("DELETE FROM p WHERE id = 2")
     captured.read()
+    captured.assert_same()
+
+
+def test_a_key_that_sqlite_cannot_have_is_not_said_to_be_mendable(captured: Captured) -> None:
+    captured.run("INSERT INTO reading VALUES ('NaN', 'no number')")
+    _stops(captured, "table reading", "new copy")
+    captured.run("DELETE FROM reading")
+    _stops(captured, "table reading", "new copy")
+
+
+def test_a_whole_table_is_mended_over_many_pages(captured: Captured) -> None:
+    captured.run("INSERT INTO p SELECT n, 1, 'many' FROM generate_series(10, 6000) AS n")
+    captured.read()
+    captured.run("UPDATE p SET price = 10.0::numeric / 3")
+    _stops(captured, "column price")
+    captured.run("UPDATE p SET price = id")
+    assert len(captured.read()) == 2 * 5_993
     captured.assert_same()
 
 

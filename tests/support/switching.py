@@ -229,6 +229,15 @@ def wait_until_both_have(application: Application, path: Path, dsn: str) -> None
         wait_until("the replica is in step", lambda: all(side.has(*me) for side, *me in due))
 
 
+def takes(side: SqliteSide | PostgresSide) -> bool:
+    """Whether the side takes writes."""
+    try:
+        side.probe()
+    except Refused:
+        return False
+    return True
+
+
 class Prober(threading.Thread):
     """Tries to write to both sides all the time; ``both`` are the moments at which both took a write.
 
@@ -252,17 +261,9 @@ class Prober(threading.Thread):
         sqlite, postgres = SqliteSide(self._path), PostgresSide(self._dsn)
         sqlite._db.execute("PRAGMA busy_timeout=0")
         while not self._end.wait(0.002):
-            taken = [self._takes(side) for side in (sqlite, postgres, sqlite, postgres)]
+            taken = [takes(side) for side in (sqlite, postgres, sqlite, postgres)]
             self.looks += 1
             if taken[:3] == [True, True, True] or taken[1:] == [True, True, True]:
                 self.both.append(f"look {self.looks}")
         sqlite.close()
         postgres.close()
-
-    @staticmethod
-    def _takes(side: SqliteSide | PostgresSide) -> bool:
-        try:
-            side.probe()
-        except Refused:
-            return False
-        return True
