@@ -32,7 +32,7 @@ from shared.sqlite.state import check_stream, read_state
 
 _OURS = """
 SELECT type, name FROM sqlite_master
- WHERE name LIKE ? ESCAPE '\\' AND type IN ('trigger', 'table') ORDER BY type DESC, name
+ WHERE name LIKE ? ESCAPE '\\' AND type IN ('trigger', 'table', 'view') ORDER BY type DESC, name
 """
 _TABLES = """
 SELECT table_name FROM information_schema.columns

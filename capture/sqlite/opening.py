@@ -16,7 +16,7 @@ from shared.logs import Logger
 from shared.settings import Settings
 from shared.sqlite.catalog import fingerprint, null_keys, read_schema, schema_version
 from shared.sqlite.connection import connect, reading, translated, writing
-from shared.sqlite.installation import check_installed, install
+from shared.sqlite.installation import Installed, check_installed, install_within
 from shared.sqlite.state import read_state, write_state
 from shared.tables import Schema
 
@@ -46,29 +46,34 @@ def open_source(settings: Settings, logger: Logger) -> Iterator[SqliteSource]:
         if not schema.tables:
             raise BadInput("there is no table to copy", where=str(path), remedy="See tables and exclude")
         _check_keys(db, schema)
-        _check_whole(db, schema, path)
-        installed = install(db, schema, settings.stream)
         with writing(db):
-            if "fingerprint" not in read_state(db):
-                write_state(db, fingerprint=fingerprint(db), tables=_names(schema))
-            write_state(db, schema_version=str(schema_version(db)))
+            installed = _install(db, schema, settings)
         if installed.first:
             logger.info("capture installed", tables=len(schema.tables), incarnation=installed.incarnation)
         yield SqliteSource(db, path, schema, settings.chunk_rows)
 
 
+def _install(db: sqlite3.Connection, schema: Schema, settings: Settings) -> Installed:
+    """Check, repair and note the schema's version in one transaction, so that no migration slips in between."""
+    _check_whole(db, schema, settings.source)
+    installed = install_within(db, schema, settings.stream)
+    if "fingerprint" not in read_state(db):
+        write_state(db, fingerprint=fingerprint(db), tables=_names(schema))
+    write_state(db, schema_version=str(schema_version(db)))
+    return installed
+
+
 def _check_whole(db: sqlite3.Connection, schema: Schema, path: Path) -> None:
     """Before anything is repaired: what a migration did while no capture ran leaves a hole that stays."""
-    with reading(db):
-        state = read_state(db)
-        if not state:
-            return
-        wrong = check_installed(db, schema)
-        if state.get("fingerprint", fingerprint(db)) != fingerprint(db):
-            wrong.append("the schema is another one than when capture was installed")
-        others = state.get("tables", _names(schema)) != _names(schema)
-        loose = renumbered(schema, copied=decode_progress(state.get("checkpoint")).copied)
-        moved = state.get("schema_version", "") not in ("", str(schema_version(db)))
+    state = read_state(db)
+    if not state:
+        return
+    wrong = check_installed(db, schema)
+    if state.get("fingerprint", fingerprint(db)) != fingerprint(db):
+        wrong.append("the schema is another one than when capture was installed")
+    others = state.get("tables", _names(schema)) != _names(schema)
+    loose = renumbered(schema, copied=decode_progress(state.get("checkpoint")).copied)
+    moved = state.get("schema_version", "") not in ("", str(schema_version(db)))
     if moved and loose and not wrong:
         raise SchemaChanged(VACUUMED, where=f"table {', '.join(loose)}", remedy=RECOPY)
     if wrong:

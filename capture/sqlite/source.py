@@ -1,8 +1,9 @@
 """The SQLite primary as the relay sees it: every read is short, and begins with the same checks.
 
 Read together in one transaction, before anything else: the lease (another capture may have taken
-over), SQLite's schema version (a migration may have dropped a trigger, a VACUUM renumbered rowids)
-and the highest seq (the file may have been restored from an older copy).
+over), SQLite's schema version (a migration may have dropped a trigger, a VACUUM renumbered rowids),
+the highest seq and the change published last (the file may have been restored from an older copy, also
+under an open connection, and have got as many changes again since).
 """
 
 from __future__ import annotations
@@ -55,14 +56,16 @@ class SqliteSource:
         self._readers = {table.name: TableReader(table) for table in schema.tables}
         self._lease = 0
         self._seen_seq = 0
+        self._last = (0, 0)  # seq and checksum of the change published last
+        self._compared = (0, 0)  # that seq, and SQLite's data version when it was last compared
         with self._translated(), reading(db):
             state = read_state(db)
             self.incarnation = self.origin = state["incarnation"]
             opened = Position(*json.loads(state.get("opened", "[0, 0, -1]")))
             self.progress = decode_progress(state.get("checkpoint")).opened_at(opened)
             self.copied = self.progress.copied
-            self._version = schema_version(db)
-            self._fingerprint = fingerprint(db)
+            self._version = int(state.get("schema_version") or schema_version(db))  # as the installation left it
+            self._fingerprint = state.get("fingerprint") or fingerprint(db)
 
     def take_lease(self) -> int:
         """Raise the lease in the source."""
@@ -94,7 +97,8 @@ class SqliteSource:
         return {"check": self._check_of(high) or 0}
 
     def published(self, progress: Progress) -> None:
-        """Nothing is kept beside the checkpoint."""
+        """Every read compares the change published last."""
+        self._last = (progress.seq, progress.check)
 
     def go_on(self, progress: Progress) -> None:
         """The change that was published last must be there, and be the same."""
@@ -103,11 +107,15 @@ class SqliteSource:
         if highest < seq or (check is not None and progress.check not in (0, check)):
             what = f"the source goes up to change {highest}, the log to {seq}, and they do not fit together"
             raise SourceRestored(what, remedy=OLDER)
+        self._last = (seq, progress.check if check else 0)
 
     def _check_of(self, seq: int) -> int | None:
-        """A checksum over the log's row, never 0; None where it was pruned."""
         with self._translated(), reading(self._db):
-            rows = fetch_rows(self._db, _ROW, (seq,))
+            return self._checksum(seq)
+
+    def _checksum(self, seq: int) -> int | None:
+        """A checksum over the log's row, never 0; None where it was pruned."""
+        rows = fetch_rows(self._db, _ROW, (seq,))
         return zlib.crc32(repr(rows[0]).encode(errors="surrogateescape")) or 1 if rows else None
 
     def census(self) -> Schema:
@@ -135,7 +143,10 @@ class SqliteSource:
     def data_version(self) -> int:
         """SQLite's counter of other connections' commits."""
         with self._translated():
-            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+            return self._data_version()
+
+    def _data_version(self) -> int:
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def depth(self) -> tuple[int, int]:
         """How many changes the change log holds, and the highest seq."""
@@ -161,8 +172,20 @@ class SqliteSource:
             if highest < self._seen_seq:
                 what = f"the source went back from change {self._seen_seq} to {highest}"
                 raise SourceRestored(what, where=str(self._path), remedy=RECOPY)
+            self._check_last()
             self._seen_seq = highest
             yield highest
+
+    def _check_last(self) -> None:
+        """Looks only where another connection has committed, for a row may be large; the last one is never pruned."""
+        seq, check = self._last
+        now = (seq, self._data_version())
+        if not check or now == self._compared:
+            return
+        if self._checksum(seq) != check:
+            what = f"change {seq} of the source is not the one that was published"
+            raise SourceRestored(what, where=str(self._path), remedy=OLDER)
+        self._compared = now
 
     def _check_lease(self) -> None:
         state = read_state(self._db)

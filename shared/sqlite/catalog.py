@@ -96,7 +96,8 @@ def _leftovers(db: Database) -> Iterator[Finding]:
             what = f"a virtual table ({module}) cannot have triggers, so it is not copied"
             remedy = "Make its like on PostgreSQL (for full text: a tsvector column), filled from the tables it indexes"
             yield Finding("warn", "virtual-table", what, f"table {name}", remedy)
-    views = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY name")]
+    names = db.execute("SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY name").fetchall()
+    views = [name for (name,) in names if not name.startswith(OWN)]
     if views:
         remedy = "Create them on PostgreSQL, in its own SQL"
         yield Finding("note", "views", "views are not copied", ", ".join(views), remedy)

@@ -2,9 +2,9 @@
 
 Besides the triggers there are four tables: ``_switchback_log`` (the change log), ``_switchback_tables``
 (which table, in which shape, a number in the log means), ``_switchback_pending`` (see ``triggers``)
-and ``_switchback_state``.  Nothing of the application's is touched, and taking capture out leaves
-the stored schema byte for byte as it was; so no table of ours may use AUTOINCREMENT, which would leave
-``sqlite_sequence`` behind for ever.
+and ``_switchback_state``, and a view (see ``witness``).  Nothing of the application's is touched, and taking
+capture out leaves the stored schema byte for byte as it was; so no table of ours may use AUTOINCREMENT, which
+would leave ``sqlite_sequence`` behind for ever.
 """
 
 # ruff: noqa: S608  (statements are put together from quoted identifiers and from the source's own DDL)
@@ -19,13 +19,13 @@ from collections.abc import Iterable
 from msgspec import Struct, structs
 
 from shared.errors import BadInput, SchemaChanged, Stop
-from shared.sqlite import ddl
+from shared.sqlite import ddl, witness
 from shared.sqlite.catalog import COLUMNS_AT_MOST, read_schema
 from shared.sqlite.connection import quote, writing
 from shared.sqlite.description import OWN, removes_more
 from shared.sqlite.fence import PREFIX as FENCE
 from shared.sqlite.state import FORMAT, check_stream, read_state, write_state
-from shared.sqlite.triggers import trigger_sql
+from shared.sqlite.triggers import trigger_names, trigger_sql
 from shared.tables import Schema, Table
 
 _TABLES = {
@@ -54,14 +54,23 @@ def install(db: sqlite3.Connection, schema: Schema, stream: str) -> Installed:
     where the tables are no longer as in ``schema``, Stop where a trigger would break a statement.
     """
     with writing(db):
-        _check_schema(db, schema)
-        state = read_state(db)
-        _check_state(state, stream)
-        created = _make_tables(db, schema)
-        if not state:
-            write_state(db, format=FORMAT, incarnation=uuid.uuid4().hex, stream=stream)
-        made, dropped = _make_triggers(db, schema)
-        incarnation = read_state(db)["incarnation"]
+        return install_within(db, schema, stream)
+
+
+def install_within(db: sqlite3.Connection, schema: Schema, stream: str) -> Installed:
+    """The same in the caller's write transaction."""
+    _check_schema(db, schema)
+    state = read_state(db)
+    _check_state(state, stream)
+    created = _make_tables(db, schema)
+    if not state:
+        write_state(db, format=FORMAT, incarnation=uuid.uuid4().hex, stream=stream)
+    made, dropped = _make_triggers(db, schema)
+    if not witness.stands(db):
+        created.append(witness.NAME)
+    if not witness.stands(db) or _remade(db):
+        witness.put_last(db)
+    incarnation = read_state(db)["incarnation"]
     return Installed(incarnation, first=not state, created=(*created, *made), dropped=tuple(dropped))
 
 
@@ -73,10 +82,11 @@ def uninstall(db: sqlite3.Connection, *, fence: bool = True) -> list[str]:
     with writing(db):
         triggers = [name for name, _ in (*_own_triggers(db), *(_fences(db) if fence else ()))]
         tables = [name for name in _TABLES if _has_table(db, name)]
-        for kind, names in (("TRIGGER", triggers), ("TABLE", tables)):
+        views = [witness.NAME] if witness.stands(db) else []
+        for kind, names in (("TRIGGER", triggers), ("VIEW", views), ("TABLE", tables)):
             for name in names:
                 db.execute(f"DROP {kind} main.{quote(name)}")
-    return triggers + tables
+    return triggers + views + tables
 
 
 def check_installed(db: sqlite3.Connection, schema: Schema) -> list[str]:
@@ -88,6 +98,8 @@ def check_installed(db: sqlite3.Connection, schema: Schema) -> list[str]:
     missing = [name for name in _TABLES if not _has_table(db, name)]
     if missing:
         return [f"table {name} is missing" for name in missing]
+    if witness.is_missed(db):
+        return [f"the view {witness.NAME} is gone, and triggers may have been gone with it"]
     current = {table.name: table for table in _current(db, schema)}
     found = []
     for table in schema.tables:
@@ -236,6 +248,11 @@ def _own_triggers(db: sqlite3.Connection) -> list[tuple[str, str]]:
     return [(name, text) for name, text in db.execute(_TRIGGERS, (len(OWN), OWN)) if not name.startswith(FENCE)]
 
 
+def _remade(db: sqlite3.Connection) -> set[str]:
+    """Our triggers that were made after the witness."""
+    return witness.younger_triggers(db) & {name for name, _ in _own_triggers(db)}
+
+
 def _fences(db: sqlite3.Connection) -> list[tuple[str, str]]:
     return db.execute(_TRIGGERS, (len(FENCE), FENCE)).fetchall()
 
@@ -249,6 +266,8 @@ def _check_triggers(db: sqlite3.Connection, table: Table) -> list[str]:
         found = []
     else:
         found = [f"table {table.name} has lost its triggers, or has outdated ones"]
+    if not found and _remade(db).intersection(trigger_names(number)):
+        found = [f"table {table.name} had its triggers taken away and made again, and writes may have come in between"]
     hiding = [name for name, sql in _overtakers(db, table) if ddl.raises(sql, "IGNORE", "FAIL")]
     found += [f"table {table.name} has a new trigger {name} whose RAISE hides changes from capture" for name in hiding]
     return found

@@ -1,6 +1,6 @@
 """Switchback's own notes inside the source: a few texts by key, kept in ``_switchback_state``.
 
-Keys in use: ``format``, ``incarnation``, ``stream`` (written at installation), whatever the capture keeps
+Keys in use: ``format``, ``incarnation``, ``stream``, ``witness`` (written at installation), whatever the capture keeps
 (``lease``, ``checkpoint``, ``schema_version``, ``fingerprint``, ``tables``), and the file's part in the epochs
 (``role``, ``epoch``, ``attempt``, ``ledger``, ``schema``, ``opened``; see ``replica_state``).  All functions
 run in the caller's transaction.

@@ -55,7 +55,8 @@ _NOW_MS = "CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)"
 def trigger_names(table_id: int) -> list[str]:
     """The names that the triggers of a table may have."""
     return [
-        f"_switchback_{table_id}_{event}" for event in ("insert", "update", "delete", "before_insert", "before_update")
+        f"_switchback_{table_id}_{event}"
+        for event in ("after_insert", "after_update", "after_delete", "before_insert", "before_update")
     ]
 
 

@@ -129,6 +129,84 @@ def test_a_vacuum_moves_the_schema_version_and_nothing_else(capture: Capture) ->
     assert wrong(source) == []
 
 
+def _save(source: Captured) -> list[tuple[str, str]]:
+    """As tools do it that switch triggers off: the names and texts of all there are."""
+    return source.app.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY rowid").fetchall()
+
+
+def _drop(source: Captured, saved: list[tuple[str, str]]) -> None:
+    source.run(*(f'DROP TRIGGER "{name}"' for name, _ in saved))
+
+
+REMADE = "table t had its triggers taken away and made again, and writes may have come in between"
+
+
+@pytest.mark.parametrize("last", [1, 2, 3, 100])
+def test_triggers_that_were_taken_away_around_a_write_and_made_again_are_found(capture: Capture, last: int) -> None:
+    source = capture(T)
+    saved = _save(source)
+    source.run("BEGIN")
+    _drop(source, saved[-last:])
+    source.run("INSERT INTO t VALUES (1, 'a', 'b')", "UPDATE t SET v = 'c'", "DELETE FROM t")
+    source.run(*(sql for _, sql in saved[-last:]), "COMMIT")
+    assert _save(source) == saved
+    assert wrong(source) == [REMADE]
+    install(source.ours, source.schema, "s")  # puts right what comes, not what was missed
+    assert wrong(source) == []
+
+
+@pytest.mark.parametrize("legacy", ["OFF", "ON"])
+@pytest.mark.parametrize("vacuum", [(), ("VACUUM",)], ids=["", "vacuumed"])
+def test_a_rebuilt_table_whose_triggers_were_made_again_is_found(
+    capture: Capture, legacy: str, vacuum: tuple[str, ...]
+) -> None:
+    source = capture(T)
+    saved = _save(source)
+    source.run(*vacuum, f"PRAGMA legacy_alter_table = {legacy}", *REBUILD, *(sql for _, sql in saved), *vacuum)
+    assert wrong(source) == [REMADE]
+
+
+def test_a_table_renamed_away_and_back_keeps_its_triggers(capture: Capture) -> None:
+    source = capture(T)
+    source.run("ALTER TABLE t RENAME TO old_t", "INSERT INTO old_t VALUES (1, 'a', 'b')")
+    source.run("ALTER TABLE old_t RENAME TO t")
+    assert high(source.ours) == 1
+    assert wrong(source) == []
+
+
+def test_the_view_that_tells_of_triggers_made_again_is_missed(capture: Capture) -> None:
+    source = capture(T)
+    source.run(*(f'DROP VIEW "{name}"' for (name,) in source.app.execute(VIEWS).fetchall()))
+    assert wrong(source) == ["the view _switchback_youngest is gone, and triggers may have been gone with it"]
+    install(source.ours, source.schema, "s")
+    assert wrong(source) == []
+
+
+VIEWS = "SELECT name FROM sqlite_master WHERE type = 'view'"
+
+
+def test_an_installation_made_before_there_was_that_view_goes_on(capture: Capture) -> None:
+    source = capture(T)
+    source.run("DROP VIEW _switchback_youngest", "DELETE FROM _switchback_state WHERE key = 'witness'")
+    assert wrong(source) == []
+    saved = _save(source)
+    install(source.ours, source.schema, "s")
+    _drop(source, saved)
+    source.run(*(sql for _, sql in saved))
+    assert wrong(source) == [REMADE]
+
+
+def test_what_an_application_does_to_its_own_triggers_views_and_statistics_is_no_trouble(capture: Capture) -> None:
+    source = capture(T + "CREATE VIEW v AS SELECT 1; CREATE TRIGGER tr AFTER INSERT ON t BEGIN SELECT 1; END;")
+    source.run("DROP VIEW v", "DROP TRIGGER tr", "CREATE VIEW v AS SELECT 2", "VACUUM", "ANALYZE", "REINDEX")
+    source.run("CREATE TRIGGER tr BEFORE INSERT ON t BEGIN SELECT 1; END", "VACUUM", "DROP VIEW v", "VACUUM")
+    source.run("PRAGMA auto_vacuum = INCREMENTAL", "VACUUM", "PRAGMA incremental_vacuum")
+    source.run("CREATE TABLE other (a)", "CREATE INDEX i ON other (a)", "VACUUM", "DROP TABLE other", "VACUUM")
+    assert wrong(source) == []
+    source.run("INSERT INTO t VALUES (1, 'a', 'b')")
+    assert high(source.ours) == 1
+
+
 def test_ddl_that_is_rolled_back_leaves_all_as_it_was(capture: Capture) -> None:
     source = capture(T)
     source.run("BEGIN", "DROP TABLE t", "ROLLBACK")

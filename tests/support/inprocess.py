@@ -17,9 +17,10 @@ from shared.log.embedded import EmbeddedLog
 from shared.log.spine import Reader, Writer
 from shared.postgres.connection import connect as connect_postgres
 from shared.postgres.ledger import Ledger
-from shared.sqlite.catalog import read_schema
-from shared.sqlite.connection import connect, fetch_rows, reading
-from shared.sqlite.installation import install
+from shared.sqlite.catalog import read_schema, schema_version
+from shared.sqlite.connection import connect, fetch_rows, reading, writing
+from shared.sqlite.installation import install_within
+from shared.sqlite.state import write_state
 from shared.tables import Schema
 from sink.applier import Applied, Applier, Limits, Standing
 from sink.postgres.replica import PostgresReplica
@@ -46,7 +47,7 @@ class InProcess:
         self.db = connect(path)
         with reading(self.db):
             self.schema = read_schema(self.db)
-        install(self.db, self.schema, STREAM)
+        self._install()
         self.log = EmbeddedLog(path.with_name("log.db"))
         self.applied_groups: list[Applied] = []
         self._reader = connect_postgres(dsn, application_name="test")
@@ -56,8 +57,14 @@ class InProcess:
 
     def reinstall(self) -> None:
         """After triggers of the application's were made: ours are to run first again."""
-        install(self.db, self.schema, STREAM)
+        self._install()
         self.restart_capture()
+
+    def _install(self) -> None:
+        """As capture does when it starts."""
+        with writing(self.db):
+            install_within(self.db, self.schema, STREAM)
+            write_state(self.db, schema_version=str(schema_version(self.db)))
 
     def restart_capture(self) -> None:
         self.source = SqliteSource(self.db, self.path, self.schema, self._chunk_rows)
