@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 pytest_plugins = [
+    "progress",
     "fix_postgres",
     "fix_kafka",
     "fix_connect",
