@@ -46,7 +46,7 @@ class Source(Protocol):
         """A chunk of a table and the highest seq, read in one transaction."""
 
     def changes(self, after: int, upto: int) -> Iterator[list[Change]]:
-        """The changes in (after, upto], in pages."""
+        """The changes in (after, upto], in pages; numbers that stand for nothing are left out."""
 
     def mark(self, high: int) -> dict[str, object]:
         """What the header of a group that ends at that seq says of the place in the source."""
@@ -230,7 +230,7 @@ class _Pages:
         for number, page in enumerate(self._pages):
             if number:
                 reached("changes-half-appended")
-            self.time_ms = page[-1].time_ms
+            self.time_ms = page[-1].time_ms if page else self.time_ms
             for piece in wire.encode_changes(page):
                 self.bytes += len(piece)
                 yield piece

@@ -17,6 +17,7 @@ from psycopg.pq import Format
 from shared.columns import codec_for
 from shared.columns.affinity import as_stored, is_numeric
 from shared.columns.codec import Codec
+from shared.columns.plain import TEXT
 from shared.errors import Hold, SchemaChanged
 from shared.postgres.catalog import read_columns
 from shared.tables import Affinity, Table
@@ -28,9 +29,7 @@ _UNFIT = (ValueError, ArithmeticError, psycopg.DataError)
 _REMEDY = (
     "Give the row another value in PostgreSQL, or delete it, and start capture again; it waits here and nothing is lost"
 )
-_KEY_REMEDY = (
-    "SQLite cannot follow a row with such a key: nothing is lost in PostgreSQL, but the way back needs a new copy"
-)
+_KEY_REMEDY = _REMEDY.replace("another value", "another key")
 
 
 class Images:
@@ -48,7 +47,8 @@ class Images:
         for column in table.columns:
             there = found[column.name]
             codec = codec_for(column, there.type, there.kind)
-            self._readers.append(_reader(db, there.oid, codec, column.affinity))
+            reader = _reader(db, there.oid, codec, column.affinity)
+            self._readers.append(_only_as_written(reader, codec) if column.name in table.key else reader)
 
     def read(self, image: Image) -> tuple[Any, ...]:
         """SQLite's values; Hold naming the value that SQLite cannot have."""
@@ -64,6 +64,10 @@ class Images:
         except Hold:
             key = [image[place] if place in self._table.key_places else None for place in range(len(image))]
             return self.read([text if self._fits(place, text) else key[place] for place, text in enumerate(image)])
+
+    def can_be_in_sqlite(self, image: Image) -> bool:
+        """Whether the row has a key that SQLite can have: one that has not never was there."""
+        return all(self._fits(place, image[place]) for place in self._table.key_places)
 
     @property
     def key_places(self) -> tuple[int, ...]:
@@ -127,6 +131,20 @@ def _check_number(number: float, value: float) -> float:
     if math.isnan(number):
         raise ValueError("a number that is none (NaN)")
     return value
+
+
+def _only_as_written(read: Reader, codec: Codec) -> Reader:
+    """Of the texts that stand for one value, only the one that the sink would write: two keys never become one."""
+    if codec.oid != TEXT or codec.accepts == (str,):
+        return read
+
+    def check(text: str) -> Any:  # noqa: ANN401
+        value = read(text)
+        if codec.to_postgres(value) == text:
+            return value
+        raise ValueError("a text that SQLite would keep as another one, which may be a key as well")
+
+    return check
 
 
 def _check_text(text: str, affinity: Affinity) -> str:

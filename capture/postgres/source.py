@@ -14,11 +14,12 @@ from typing import Any
 from msgspec import structs
 
 from capture.postgres import queries
-from capture.postgres.images import Image, Images
+from capture.postgres.images import Images
+from capture.postgres.superseded import Entry, stand_ins
 from capture.progress import Progress, decode_progress, encode_progress
 from capture.sqlite.chunks import Chunk
 from shared.errors import Hold, LeaseLost, Retry, SourceRestored, Stop
-from shared.groups import Change, Op
+from shared.groups import Change
 from shared.postgres.connection import connect, translated
 from shared.postgres.guards import check_guards
 from shared.postgres.ledger import read_ledger, read_source_schema
@@ -165,9 +166,7 @@ class PostgresSource:
 
     def _page(self, rows: Sequence[tuple[Any, ...]], seq: int, decided: dict[str, Any]) -> list[Change]:
         page: list[Change] = []
-        unfit: dict[
-            int, dict[int, tuple[int, Op, Image, Hold]]
-        ] = {}  # by table and PostgreSQL's seq: where in the page
+        unfit: dict[int, list[Entry]] = {}  # by table
         for number, op, ms, image, place in rows:
             seq += 1
             images = self._tables[number]
@@ -175,34 +174,19 @@ class PostgresSource:
             try:
                 values = images.read(image)
             except Hold as trouble:
-                unfit.setdefault(number, {})[place] = (len(page), op, image, trouble)
+                unfit.setdefault(number, []).append(Entry(place, len(page), op, image, trouble))
             page.append(Change(images.name, op, seq, ms, values))
+        return self._superseded(page, unfit, decided) if unfit else page
+
+    def _superseded(
+        self, page: Sequence[Change], unfit: dict[int, list[Entry]], decided: dict[str, Any]
+    ) -> list[Change]:
+        outcome: list[Change | None] = list(page)
         for number, entries in unfit.items():
-            self._stand_in(page, number, entries, decided)
-        return page
-
-    def _stand_in(
-        self, page: list[Change], number: int, entries: dict[int, tuple[int, Op, Image, Hold]], decided: dict[str, Any]
-    ) -> None:
-        """For an entry with a value that SQLite cannot have stands what became of its row in the same group.
-
-        A group is applied whole, so nobody sees that the row's later state came early.
-        """
-        images = self._tables[number]
-        where = {**decided, "number": number, "seqs": list(entries)}
-        self._db.execute("SET LOCAL enable_nestloop = off")  # the change log has no statistics worth the name
-        found = self._db.execute(queries.last_states(images.key_places).encode(), where).fetchall()
-        last = {seq: (op, image) for seq, op, image in found}
-        for seq, (index, op, image, trouble) in entries.items():
-            if op in "dk":
-                became, values = op, images.read_gone(image)
-            elif seq not in last:
-                raise trouble
-            elif last[seq][0] in "dk":
-                became, values = "d", images.read_gone(last[seq][1])
-            else:
-                became, values = op, images.read(last[seq][1])
-            page[index] = structs.replace(page[index], op=became, values=values)
+            for entry, became in stand_ins(self._db, self._tables[number], entries, {**decided, "number": number}):
+                change = outcome[entry.place]
+                outcome[entry.place] = change and became and structs.replace(change, op=became[0], values=became[1])
+        return [change for change in outcome if change]
 
     def mark(self, high: int) -> dict[str, object]:
         """From where the log is to be read on behind that change."""

@@ -85,11 +85,43 @@ def test_as_long_as_one_row_is_not_mended_it_is_that_one_which_is_named(captured
     captured.assert_same()
 
 
-def test_a_key_that_sqlite_cannot_have_is_not_said_to_be_mendable(captured: Captured) -> None:
-    captured.run("INSERT INTO reading VALUES ('NaN', 'no number')")
-    _stops(captured, "table reading", "new copy")
-    captured.run("DELETE FROM reading")
-    _stops(captured, "table reading", "new copy")
+@pytest.mark.parametrize(
+    "mend",
+    [
+        ["DELETE FROM reading WHERE name = 'odd'"],
+        ["UPDATE reading SET at = 2.5 WHERE name = 'odd'"],
+        ["UPDATE reading SET name = 'still odd' WHERE name = 'odd'", "TRUNCATE reading"],
+    ],
+    ids=lambda mend: mend[-1],
+)
+def test_a_row_whose_key_sqlite_cannot_have_lets_the_stream_go_on_when_it_has_another_or_is_gone(
+    captured: Captured, mend: list[str]
+) -> None:
+    captured.run("INSERT INTO reading VALUES (1.5, 'fits'), ('NaN', 'odd')")
+    _stops(captured, "table reading", "column at", "NaN", "another key in PostgreSQL, or delete it")
+    for statement in mend:
+        captured.run(statement)
+    captured.read()
+    captured.assert_same()
+    captured.run("UPDATE reading SET name = 'later'", "INSERT INTO reading VALUES (9, 'nine')")
+    captured.read()
+    captured.assert_same()
+
+
+def test_a_group_of_nothing_but_what_sqlite_cannot_have_is_empty(captured: Captured) -> None:
+    captured.run("INSERT INTO reading VALUES ('NaN', 'odd')", "DELETE FROM reading")
+    before = captured.progress.seq
+    assert captured.read() == []
+    assert captured.progress.seq == before + 2
+    captured.run("INSERT INTO reading VALUES (1.5, 'fits')")
+    captured.read()
+    captured.assert_same()
+
+
+def test_a_key_that_goes_back_to_one_that_sqlite_cannot_have_is_not_mended(captured: Captured) -> None:
+    captured.run("INSERT INTO reading VALUES ('NaN', 'odd')", "DELETE FROM reading")
+    captured.run("INSERT INTO reading VALUES ('NaN', 'odd again')")
+    _stops(captured, "table reading", "NaN")
 
 
 def test_a_whole_table_is_mended_over_many_pages(captured: Captured) -> None:
