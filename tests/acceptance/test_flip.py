@@ -46,9 +46,7 @@ def _assert_receipts(application: Application, side: SqliteSide | PostgresSide) 
 
 
 def test_there_and_back_again_twice_no_write_is_lost(moving: Migration) -> None:
-    prober = Prober(moving.source, moving.dsn)
-    with Application(moving.source, moving.dsn) as application:
-        prober.start()
+    with Application(moving.source, moving.dsn) as application, Prober(moving.source, moving.dsn) as prober:
         for verb in ("cutover", "rollback", "cutover", "rollback"):
             wait_until("the application wrote", _more(application))
             said = _switch(moving, application, verb)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import threading
 import time
 import uuid
 from collections import Counter
@@ -15,6 +14,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from background import Background
 from command import QuickCommand
 from comparing import TABLES, assert_equal
 from daemons import Daemon, Migration, wait_until
@@ -45,13 +45,12 @@ class Steps:
         return next(self._row)
 
 
-class Supervisor(threading.Thread):
+class Supervisor(Background):
     """Starts a daemon that died at once, mostly with the order to die again at the next of its steps."""
 
     def __init__(self, daemon: Daemon, steps: Steps, choose: random.Random) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self._daemon, self._steps, self._choose = daemon, steps, choose
-        self._end = threading.Event()
         self._step = "anywhere"
         self._began = 0.0
         self.kills: list[str] = []
@@ -80,23 +79,21 @@ class Supervisor(threading.Thread):
         if code != -9:
             self.wrong = f"exit code {code}; it said:\n{self._daemon.output[-3000:]}"
 
-    def end(self) -> None:
+    def let_live(self) -> None:
         """No more kills."""
-        self._end.set()
-        self.join()
+        self.end()
         if not self.wrong:
             self._daemon.kill()
             self._daemon.start()
 
 
-class Rival(threading.Thread):
+class Rival(Background):
     """A second operator, who gives up what the first one has begun, at any moment of it."""
 
     def __init__(self, migration: Migration, choose: random.Random) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self._log, self._stream = migration.settings["log"], migration.stream
         self._choose = choose
-        self._end = threading.Event()
 
     def run(self) -> None:
         seen = ""
@@ -111,10 +108,6 @@ class Rival(threading.Thread):
                 if self._choose.random() < _GIVES_UP:
                     self._end.wait(self._choose.uniform(0, 0.08))
                     channel.say(Aborted(by="operator", at_ms=0, attempt=seen, reason="a rival"))
-
-    def end(self) -> None:
-        self._end.set()
-        self.join()
 
 
 class Operator:
@@ -162,26 +155,26 @@ def test_no_kill_loses_or_doubles_a_write_or_opens_both_sides(moving: Migration)
     print(f"seed {seed}")  # noqa: T201
     choose = random.Random(seed)
     operator = Operator(moving, Steps(CUTOVER_STEPS, choose), choose)
-    supervisors = [
-        Supervisor(moving.capture, Steps(CLOSING_STEPS, choose), random.Random(seed + 1)),
-        Supervisor(moving.sink, Steps(OPENING_STEPS, choose), random.Random(seed + 2)),
-    ]
-    prober, rival = Prober(moving.source, moving.dsn), Rival(moving, random.Random(seed + 3))
-    with Application(moving.source, moving.dsn, rate=40.0) as application:
-        prober.start()
-        rival.start()
-        for supervisor in supervisors:
-            supervisor.start()
-        while len(operator.kills) + sum(len(supervisor.kills) for supervisor in supervisors) < wanted:
+    capture = Supervisor(moving.capture, Steps(CLOSING_STEPS, choose), random.Random(seed + 1))
+    sink = Supervisor(moving.sink, Steps(OPENING_STEPS, choose), random.Random(seed + 2))
+    supervisors = (capture, sink)
+    with (
+        Application(moving.source, moving.dsn, rate=40.0) as application,
+        Prober(moving.source, moving.dsn) as prober,
+        Rival(moving, random.Random(seed + 3)) as rival,
+        capture,
+        sink,
+    ):
+        while len(operator.kills) + len(capture.kills) + len(sink.kills) < wanted:
             operator.turn()
             assert not any(supervisor.wrong for supervisor in supervisors), [one.wrong for one in supervisors]
         rival.end()
-        for supervisor in supervisors:
-            supervisor.end()
+        capture.let_live()
+        sink.let_live()
         wait_until("writes go on", _more(application, 30))
         application.end()
         prober.end()
-    kills = Counter(operator.kills + supervisors[0].kills + supervisors[1].kills)
+    kills = Counter(operator.kills + capture.kills + sink.kills)
     state = moving.state()
     print(f"{kills.total()} kills {dict(sorted(kills.items()))}; {state.epoch} of {operator.attempts} attempts went")  # noqa: T201
     print(f"through; {len(application.acknowledged)} acknowledged writes; {prober.looks} looks at both sides")  # noqa: T201

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import runpy
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from background import Background
 from command import Command
 from daemons import Migration, wait_until
 from fix_migration import Begin
@@ -22,13 +22,12 @@ from operations.telling.env_file import read_env_file
 SHOP = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "examples" / "shop.py"))
 
 
-class Seller(threading.Thread):
+class Seller(Background):
     """Sells until ended; ``sold`` are the receipts that are certain, with the side that took them."""
 
     def __init__(self, env_file: Path, url: str) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self._following = switchback_engine(env_file, url=url)
-        self._end = threading.Event()
         self.sold: list[tuple[str, str]] = []
         self.trouble: list[Exception] = []
 
@@ -44,10 +43,6 @@ class Seller(threading.Thread):
     def sell_more(self) -> None:
         enough = len(self.sold) + 50
         wait_until("the shop has sold more", lambda: self.trouble or len(self.sold) >= enough)
-
-    def end(self) -> None:
-        self._end.set()
-        self.join()
 
 
 @pytest.fixture

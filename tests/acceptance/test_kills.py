@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from background import Background
 from comparing import TABLES, assert_equal, assert_receipts
 from daemons import Daemon, Migration
 from shared.steps import CAPTURE_STEPS, SINK_STEPS
@@ -37,17 +37,56 @@ def migration(request: pytest.FixtureRequest, tmp_path: Path, postgres_dsn: str)
     migration.kill()
 
 
-def _kill_again_and_again(daemon: Daemon, steps: list[str], killed: list[str]) -> None:
-    """Start it with an order to die at each step in turn; where that does not come by in a while, kill it."""
-    for step in steps:
-        daemon.start(kill_at=step)
-        with suppress(AssertionError):  # it still runs: the step did not come by
-            daemon.wait(_GRACE)
-        where = "anywhere" if daemon.running else step
-        daemon.kill()
-        code = daemon.wait()  # it may have come to its step, or to a bad end, only just now
-        assert code == -9, f"{step}: exit code {code}; it said:\n{daemon.output[-2000:]}"
-        killed.append(where)
+class Killer(Background):
+    """Starts a daemon with an order to die at each step in turn; where that does not come by in a while, kills it."""
+
+    def __init__(self, daemon: Daemon, names: tuple[str, ...], choose: random.Random) -> None:
+        super().__init__()
+        self._daemon = daemon
+        self._steps = [
+            f"{name}:{choose.randint(1, 4)}" for _ in range(ROUNDS) for name in choose.sample(names, len(names))
+        ]
+        self.killed: list[str] = []
+        self.failure = ""
+
+    def run(self) -> None:
+        for step in self._steps:
+            if self._end.is_set():
+                return
+            self._daemon.start(kill_at=step)
+            with suppress(AssertionError):  # it still runs: the step did not come by
+                self._daemon.wait(_GRACE)
+            where = "anywhere" if self._daemon.running else step
+            self._daemon.kill()
+            code = self._daemon.wait()  # it may have come to its step, or to a bad end, only just now
+            if code != -9:
+                self.failure = f"{step}: exit code {code}; it said:\n{self._daemon.output[-2000:]}"
+                return
+            self.killed.append(where)
+
+
+class Watcher(Background):
+    """The bank's sum as a reader of the replica sees it, once the accounts are copied."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__()
+        self._dsn = dsn
+        self.sums: list[int] = []
+
+    def run(self) -> None:
+        with psycopg.connect(self._dsn, autocommit=True) as db:
+            while not self._end.wait(0.02):
+                ready = db.execute(
+                    "SELECT to_regclass('switchback.copied') IS NOT NULL AND to_regclass('account') IS NOT NULL"
+                ).fetchone()
+                if not ready or not ready[0]:
+                    continue
+                row = db.execute(
+                    "SELECT sum(balance)::bigint FROM account HAVING"
+                    " (SELECT bool_and(done) FROM switchback.copied WHERE table_name = 'account')"
+                ).fetchone()
+                if row and row[0] is not None:
+                    self.sums.append(row[0])
 
 
 @pytest.mark.timeout(600)
@@ -55,57 +94,21 @@ def test_no_write_is_lost_or_doubled_by_kills_at_any_step(migration: Migration) 
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # noqa: T201
     choose = random.Random(seed)
-    killed: list[str] = []
-    failures: list[str] = []
-    sums: list[int] = []
     with Traffic(migration.source, rate=50) as traffic:
-        loops = []
-        for daemon, names in ((migration.capture, CAPTURE_STEPS), (migration.sink, SINK_STEPS)):
-            steps = [
-                f"{name}:{choose.randint(1, 4)}" for _ in range(ROUNDS) for name in choose.sample(names, len(names))
-            ]
-            loop = threading.Thread(target=_run_loop, args=(daemon, steps, killed, failures))
-            loop.start()
-            loops.append(loop)
-        watch = threading.Event()
-        watcher = threading.Thread(target=_watch_sum, args=(migration.dsn, watch, sums))
-        watcher.start()
-        for loop in loops:
-            loop.join()
-        migration.start()
-        migration.wait_in_step(180)
-        watch.set()
-        watcher.join()
+        watcher = Watcher(migration.dsn)
+        capture, sink = Killer(migration.capture, CAPTURE_STEPS, choose), Killer(migration.sink, SINK_STEPS, choose)
+        with watcher, capture, sink:
+            capture.join()
+            sink.join()
+            migration.start()
+            migration.wait_in_step(180)
         traffic.end()
         migration.wait_in_step(180)
-    assert failures == [], failures
-    print(f"{len(killed)} kills, {len(traffic.acknowledged)} acknowledged writes, {len(sums)} looks at the sum")  # noqa: T201
-    assert len(killed) == ROUNDS * (len(CAPTURE_STEPS) + len(SINK_STEPS))
-    assert set(sums) <= {TOTAL}
+    assert (capture.failure, sink.failure) == ("", "")
+    kills = len(capture.killed) + len(sink.killed)
+    print(f"{kills} kills, {len(traffic.acknowledged)} acknowledged writes, {len(watcher.sums)} looks at the sum")  # noqa: T201
+    assert kills == ROUNDS * (len(CAPTURE_STEPS) + len(SINK_STEPS))
+    assert set(watcher.sums) <= {TOTAL}
     assert not traffic.trouble
     assert_receipts(traffic, migration.dsn)
     assert_equal(migration.source, migration.dsn, *TABLES)
-
-
-def _run_loop(daemon: Daemon, steps: list[str], killed: list[str], failures: list[str]) -> None:
-    try:
-        _kill_again_and_again(daemon, steps, killed)
-    except AssertionError as error:
-        failures.append(str(error))
-
-
-def _watch_sum(dsn: str, end: threading.Event, sums: list[int]) -> None:
-    """The bank's sum as a reader of the replica sees it, once the accounts are copied."""
-    with psycopg.connect(dsn, autocommit=True) as db:
-        while not end.wait(0.02):
-            ready = db.execute(
-                "SELECT to_regclass('switchback.copied') IS NOT NULL AND to_regclass('account') IS NOT NULL"
-            ).fetchone()
-            if not ready or not ready[0]:
-                continue
-            row = db.execute(
-                "SELECT sum(balance)::bigint FROM account HAVING"
-                " (SELECT bool_and(done) FROM switchback.copied WHERE table_name = 'account')"
-            ).fetchone()
-            if row and row[0] is not None:
-                sums.append(row[0])

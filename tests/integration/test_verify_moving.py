@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Self
 
 import pytest
 
+from background import Background
 from daemons import wait_until
 from operations.verification.session import Session
 from operations.verification.settling import Settler
@@ -29,13 +28,12 @@ def pair(tmp_path: Path, postgres_dsn: str) -> Iterator[Pair]:
     pair.close()
 
 
-class Application(threading.Thread):
+class Application(Background):
     """Writes all the time, to a few hot rows above all; also moves rows to other keys."""
 
     def __init__(self, pair: Pair) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self._path = pair.path
-        self._end = threading.Event()
         self.transactions = 0
 
     def run(self) -> None:
@@ -56,14 +54,6 @@ class Application(threading.Thread):
         db.execute("UPDATE OR REPLACE tag SET tag = ? WHERE tag = ?", (f"moved {one % 50}", f"tag {one}"))
         db.execute("UPDATE OR REPLACE line SET book = ? WHERE line = ?", (choose.randint(0, 500), one))
         db.execute("INSERT INTO loose VALUES ('new', ?)", (one,))
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self.join()
 
 
 def test_changes_in_between_are_no_differences(pair: Pair) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import threading
 import time
 from contextlib import closing
 from itertools import pairwise
@@ -17,6 +16,7 @@ from typing import Self
 
 import psycopg
 
+from background import Background
 from daemons import wait_until
 from traffic import ACCOUNTS
 
@@ -144,22 +144,17 @@ class PostgresSide:
             self._connection.close()
 
 
-class Writer(threading.Thread):
+class Writer(Background):
     """Writes at about ``rate`` transactions a second; what it was told is done stands in ``acknowledged``."""
 
     def __init__(self, path: Path, dsn: str, writer: int, rate: float) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self._path, self._dsn, self._writer, self._pause = path, dsn, writer, 1.0 / rate
         self._random = random.Random(writer)
-        self._end = threading.Event()
         self.acknowledged: set[tuple[int, int]] = set()
         self.times: list[float] = []  # of each acknowledgement
         self.trouble: list[str] = []  # refusals that are not the fence's
         self.at = "sqlite"
-
-    def end(self) -> None:
-        self._end.set()
-        self.join()
 
     def run(self) -> None:
         sides: dict[str, SqliteSide | PostgresSide] = {
@@ -204,8 +199,7 @@ class Application:
 
     def end(self) -> None:
         for writer in self.writers:
-            if writer.is_alive():
-                writer.end()
+            writer.end()
 
     @property
     def acknowledged(self) -> set[tuple[int, int]]:
@@ -238,7 +232,7 @@ def takes(side: SqliteSide | PostgresSide) -> bool:
     return True
 
 
-class Prober(threading.Thread):
+class Prober(Background):
     """Tries to write to both sides all the time; ``both`` are the moments at which both took a write.
 
     A side that took a write when the other one did, in the same small span, was open together with it: each
@@ -247,15 +241,10 @@ class Prober(threading.Thread):
     """
 
     def __init__(self, path: Path, dsn: str) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self._path, self._dsn = path, dsn
-        self._end = threading.Event()
         self.both: list[str] = []
         self.looks = 0
-
-    def end(self) -> None:
-        self._end.set()
-        self.join()
 
     def run(self) -> None:
         sqlite, postgres = SqliteSide(self._path), PostgresSide(self._dsn)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import threading
 from pathlib import Path
 from typing import Self
+
+from background import Background
 
 SCHEMA = """
 CREATE TABLE account (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, balance INTEGER NOT NULL);
@@ -35,21 +36,16 @@ def make_database(path: Path, *, bulk: int = 2_000, wal: bool = True) -> Path:
     return path
 
 
-class Writer(threading.Thread):
+class Writer(Background):
     """Writes at about ``rate`` transactions a second until ended; ``acknowledged`` are numbers that must exist."""
 
     def __init__(self, path: Path, writer: int, rate: float = 200.0) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self._path, self._writer, self._pause = path, writer, 1.0 / rate
         self._random = random.Random(writer)
-        self._end = threading.Event()
         self.acknowledged: set[tuple[int, int]] = set()
         self.refused: set[tuple[int, int]] = set()
         self.trouble: list[str] = []
-
-    def end(self) -> None:
-        self._end.set()
-        self.join()
 
     def run(self) -> None:
         db = sqlite3.connect(self._path, timeout=30, isolation_level=None)
@@ -106,8 +102,7 @@ class Traffic:
 
     def end(self) -> None:
         for writer in self.writers:
-            if writer.is_alive():
-                writer.end()
+            writer.end()
 
     @property
     def acknowledged(self) -> set[tuple[int, int]]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pydantic import SecretStr
 from rich.console import Console
 
+from background import Background
 from comparing import past_the_fence
 from inprocess import STREAM, InProcess
 from operations.verification.command import verify_command
@@ -116,25 +116,19 @@ class Quiet:
     def looking_again(self, keys: int) -> None: ...
 
 
-class Pump(threading.Thread):
+class Pump(Background):
     """Capture and sink at work in the background, each time some milliseconds late."""
 
     def __init__(self, pair: Pair, delay: float = 0.01) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self._pair, self._delay = pair, delay
-        self._end = threading.Event()
 
     def run(self) -> None:
         while not self._end.wait(self._delay):
             self._pair.follow()
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self.join()
+        self.end()
         self._pair.follow()
 
 
