@@ -18,6 +18,7 @@ import psycopg
 from operations.verification.comparing import Key
 from operations.verification.findings import Foreign
 from shared.columns import Codec, Unfit, codec_for
+from shared.columns.codec import same
 from shared.errors import SchemaChanged
 from shared.postgres.catalog import read_columns
 from shared.sqlite.terms import key_collations
@@ -135,7 +136,7 @@ def _ordered_by_bytes(db: psycopg.Connection[Any], table: Table) -> set[str]:
 
 def _to_sqlite_column(codec: Codec, pg_type: str, values: Sequence[Any]) -> Sequence[Any]:
     """Values of PostgreSQL's as SQLite held them; Foreign where none can have become that value."""
-    if codec.plain:
+    if codec.decode is same:
         return values
     rounding = pg_type.startswith(_ROUNDING)
     try:

@@ -23,7 +23,7 @@ def as_stored(value: object, affinity: Affinity) -> object:
         return _integral(number) if isinstance(number, float) else number
     if affinity == "REAL":
         number = _number_in(value) if isinstance(value, str) else value
-        return float(number) if isinstance(number, int) else number
+        return number + 0.0 if isinstance(number, int | float) else number  # kept as 0, which has no sign
     return value
 
 

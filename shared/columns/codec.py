@@ -43,6 +43,7 @@ class Codec:
     ``encode`` raises ValueError with the reason for a value it cannot keep.  ``bulk`` does the same for many
     values at once, and may be vague about the reason.  A codec is ``strict`` where psycopg or PostgreSQL itself
     refuses what it does not accept, so that a COPY may go unchecked and be looked at only when it fails.
+    It is ``alike`` where only values that SQLite cannot have are changed by ``decode``.
     """
 
     name: str
@@ -52,11 +53,12 @@ class Codec:
     decode: Callable[[Any], Any] = same
     bulk: Callable[[Sequence[Any]], Sequence[Any]] | None = None
     strict: bool = False
+    alike: bool = False
 
     @property
     def plain(self) -> bool:
-        """Whether PostgreSQL's values are SQLite's as they are."""
-        return self.decode is same
+        """Whether PostgreSQL's values are SQLite's as they are, if SQLite can have them."""
+        return self.alike or self.decode is same
 
     def to_postgres(self, value: Any) -> Any:  # noqa: ANN401
         """One value."""

@@ -130,8 +130,18 @@ def _digits_behind_point(number: Decimal, *, trimmed: bool) -> int:
     return len(behind.rstrip("0") if trimmed else behind) if whole else 0
 
 
+def _without_sign_of_zero(value: float) -> float:
+    """SQLite keeps an integral value of a REAL column as an integer, and -0.0 becomes 0.0."""
+    return value + 0.0
+
+
+_REAL = Codec("double precision", FLOAT8, (float,), decode=_without_sign_of_zero, alike=True)
+
+
 def double(affinity: Affinity) -> Codec:
     """``double precision``; under INTEGER and NUMERIC affinity for integers too, up to 53 bits."""
+    if affinity == "REAL":
+        return _REAL
     if affinity not in ("INTEGER", "NUMERIC"):
         return DOUBLE
 

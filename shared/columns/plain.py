@@ -62,8 +62,8 @@ def _to_bool(value: int) -> bool:
 
 
 def _nearest_single(value: float) -> float:
-    """The four-byte float next to it: what PostgreSQL prints of one is shorter than what it is."""
-    return float(struct.unpack("f", struct.pack("f", value))[0])
+    """The four-byte float next to it, zero without sign: what PostgreSQL prints of one is shorter than what it is."""
+    return float(struct.unpack("f", struct.pack("f", value))[0]) + 0.0
 
 
 def _to_single(value: float) -> float:

@@ -40,6 +40,15 @@ def test_both_sides_are_equal_after_the_cutover(pair: Pair, turned: Turned) -> N
     assert text.startswith("EQUAL: 1,000 rows of 5 tables at change 3, group ")
 
 
+def test_a_zero_that_lost_its_sign_in_a_real_column_of_sqlites_is_no_difference(pair: Pair, turned: Turned) -> None:
+    turned.follow()
+    pair.tamper("UPDATE person SET score = '-0' WHERE id IN (5, 6)")
+    pair.sneak("UPDATE person SET score = -0.0 WHERE id IN (5, 6)")
+    pair.tamper("UPDATE person SET score = 1e-300 WHERE id = 7")
+    pair.sneak("UPDATE person SET score = 0.0 WHERE id = 7")
+    assert found(pair.verify()) == {("differs", "person", "7", "score")}
+
+
 def test_findings_are_about_the_replica_which_is_sqlite(pair: Pair, turned: Turned) -> None:
     turned.follow()
     pair.sneak("UPDATE person SET name = 'other' WHERE id = 8")

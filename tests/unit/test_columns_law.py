@@ -44,6 +44,8 @@ def test_a_codec_takes_what_it_is_for(pg_type: str, codec: Codec, values: Any) -
 @given(st.sampled_from(TYPES), st.sampled_from(AFFINITIES), st.sampled_from(HELD), VALUES)
 def test_any_value_is_kept_or_rejected_by_name(pg_type: str, affinity: Affinity, held: Any, value: Any) -> None:
     codec = codec_for(column(affinity, **held), pg_type)
+    if affinity == "REAL" and isinstance(value, float):
+        value += 0.0  # SQLite has no -0.0 there
     try:
         there = codec.to_postgres(value)
     except Unfit as unfit:
@@ -65,7 +67,7 @@ def test_affinity_does_what_sqlite_does(affinity: Affinity, value: Any) -> None:
         stored = db.execute("SELECT c FROM t").fetchone()[0]
     mine: Any = as_stored(value, affinity)
     assert type(mine) is type(stored)
-    assert mine == stored or (isinstance(mine, float) and abs(mine - stored) <= abs(stored) * 1e-14)
+    assert same_value(mine, stored) or (isinstance(mine, float) and 0 < abs(mine - stored) <= abs(stored) * 1e-14)
 
 
 def test_a_value_that_does_not_fit_is_named_by_its_place_and_class_alone() -> None:
