@@ -168,17 +168,22 @@ class Migration:
         return ledger is not None and ledger.copied and ledger.seq == self.source_seq()
 
     def wait_in_step(self, seconds: float = PATIENCE) -> None:
-        """Until the snapshot is whole, and what was committed by then is applied: an application goes on writing."""
-        goal: list[int] = []
+        """Until the snapshot is whole, and what was committed by then is applied: an application goes on writing.
 
-        def in_step() -> bool:
+        It may take as long as it takes on a busy machine, but never ``seconds`` without a group that was applied.
+        """
+        goal: int | None = None
+        applied, deadline = 0, time.monotonic() + seconds
+        while True:
             assert self.capture.running, f"capture ended; it said:\n{self.capture.output[-3000:]}"
             assert self.sink.running, f"the sink ended; it said:\n{self.sink.output[-3000:]}"
             ledger = self.ledger()
-            if ledger is None or not ledger.copied:
-                return False
-            if not goal:
-                goal.append(self.source_seq())
-            return ledger.seq >= goal[0]
-
-        wait_until("the replica is in step", in_step, seconds)
+            if ledger and ledger.copied:
+                goal = self.source_seq() if goal is None else goal
+                if ledger.seq >= goal:
+                    return
+            if ledger and ledger.position.number > applied:
+                applied, deadline = ledger.position.number, time.monotonic() + seconds
+            said = f"capture:\n{self.capture.output[-2000:]}\nsink:\n{self.sink.output[-2000:]}"
+            assert time.monotonic() < deadline, f"{seconds:.0f} s without a group: {ledger}, {goal} wanted\n{said}"
+            time.sleep(0.02)
