@@ -22,6 +22,7 @@ from traffic import ACCOUNTS
 
 FENCE = "switchback:"
 _SQLITE_UPSERT = "INSERT OR REPLACE INTO item (id, code, price, body, note) VALUES (?, ?, ?, ?, ?)"
+_PROBE = "UPDATE account SET owner = owner WHERE id = 0"
 _POSTGRES_ROOM = "DELETE FROM item WHERE id = %s OR code = %s"
 _POSTGRES_INSERT = "INSERT INTO item (id, code, price, body, note) VALUES (%s, %s, %s, %s, %s)"
 
@@ -61,11 +62,15 @@ class SqliteSide:
             raise Refused(str(error)) from error
 
     def probe(self) -> None:
-        """A write that changes nothing; Refused where the side is closed."""
+        """A write that is taken back at once; Refused where the side is closed."""
         try:
-            self._db.execute("UPDATE account SET owner = owner WHERE id = 0")
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(_PROBE)
         except sqlite3.Error as error:
             raise Refused(str(error)) from error
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     def has(self, writer: int, number: int) -> bool:
         """Whether the receipt is there."""
@@ -128,9 +133,10 @@ class PostgresSide:
         return False
 
     def probe(self) -> None:
-        """A write that changes nothing; Refused where the side is closed."""
+        """A write that is taken back at once; Refused where the side is closed."""
         try:
-            self._db.execute("UPDATE account SET owner = owner WHERE id = 0")
+            with self._db.transaction(force_rollback=True):
+                self._db.execute(_PROBE)
         except psycopg.Error as error:
             raise Refused(str(error)) from error
 
