@@ -125,8 +125,8 @@ def summarise(status: Status) -> tuple[Phase, str]:
     if switch.completed:
         return "completed", f"the migration is over; {switch.primary} has the data"
     if switch.attempt:
-        remedy = "start what is waited for; `switchback resume` sees it through, `switchback abort` goes back"
-        return ("closed", f"{switch.waiting}; {remedy}") if switch.closed else ("switching", switch.waiting)
+        summary = "; ".join(part for part in (switch.waiting, switch.remedy) if part)
+        return ("closed" if switch.closed else "switching"), summary
     phase, summary = _progress(status)
     ended = [daemon for daemon in status.daemons if daemon.state in {"stopped", "killed"}]
     failed = [daemon for daemon in ended if daemon.state == "killed" or daemon.exit_code]

@@ -21,6 +21,7 @@ class SwitchStatus(Struct):
     attempt: str = ""
     closed: bool = False  # neither side takes writes
     waiting: str = ""
+    remedy: str = ""  # what to do about it where it does not end by itself, "" where it will
     last: str = ""  # how the last attempt ended
     told: bool = True  # the application was told who is primary
     completed: bool = False
@@ -40,6 +41,7 @@ def describe(state: State, now_ms: int) -> SwitchStatus:
         attempt=attempt.id if attempt else "",
         closed=attempt is not None and attempt.has(Fenced),
         waiting=_waiting(state, attempt, now_ms) if attempt else "",
+        remedy=_remedy(attempt) if attempt else "",
         last=_last(state),
         told=state.announced == state.epoch,
         completed=state.completed,
@@ -61,6 +63,16 @@ def _waiting(state: State, attempt: Attempt, now_ms: int) -> str:
     held = duration(max(0, now_ms - attempt.held.since_ms) / 1000)
     missing = [step.__name__.lower() for step in (Drained, Verified, Prepared) if not attempt.has(step)]
     return f"capture held the writers {held} ago; not yet {' nor '.join(missing) or 'fenced'}"
+
+
+def _remedy(attempt: Attempt) -> str:
+    if attempt.has(Opening):
+        return "start the sink and its database: it can only go forward; `switchback resume` sees it through"
+    if attempt.aborted:
+        return "start capture, if it does not run" if attempt.has(Fenced) else ""
+    if attempt.has(Fenced):
+        return "start the sink; `switchback resume` sees it through, `switchback abort` goes back"
+    return ""
 
 
 def _last(state: State) -> str:
