@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from operations.cutover.summary import SwitchStatus
+from operations.cutover.view import side_name
 from operations.wording import count, duration, size
 
 Phase = Literal[
@@ -123,7 +124,7 @@ def summarise(status: Status) -> tuple[Phase, str]:
     """The phase, and what to know about it in one sentence."""
     switch = status.switch
     if switch.completed:
-        return "completed", f"the migration is over; {switch.primary} has the data"
+        return "completed", _completed(status)
     if switch.attempt:
         summary = "; ".join(part for part in (switch.waiting, switch.remedy) if part)
         return ("closed" if switch.closed else "switching"), summary
@@ -141,6 +142,14 @@ def summarise(status: Status) -> tuple[Phase, str]:
     if status.trouble and not any(daemon.name == "sink" and daemon.state != "never" for daemon in status.daemons):
         return "stopped", f"sink ended: {status.trouble} ({summary})"
     return phase, "; ".join([summary, *waiting])
+
+
+def _completed(status: Status) -> str:
+    since = f" since {status.switch.completed_since}" if status.switch.completed_since else ""
+    over = f"the migration is over{since}; {side_name(status.switch.primary)} is the primary, and no way leads back"
+    if status.ledger.exists or status.source.installed:
+        return f"{over}; not all is removed yet: run `switchback complete` again"
+    return over
 
 
 def warn(source: SourceStatus, changelog_rows: int, wal_mb: int) -> list[str]:

@@ -17,6 +17,7 @@ import msgspec
 import psycopg
 from msgspec import Struct, structs
 
+from operations.completion import completed_since
 from operations.cutover.lag import look_back
 from operations.cutover.summary import SwitchStatus, describe
 from operations.cutover.way_back import WayBack, way_back
@@ -33,9 +34,9 @@ from operations.phase import (
     warn,
 )
 from shared.control.channel import Channel
-from shared.errors import SwitchbackError
+from shared.errors import NoLog, SwitchbackError
 from shared.log.contract import LogBackend
-from shared.log.opening import open_log_of
+from shared.log.opening import log_is_there, open_log_of
 from shared.postgres.connection import connect as connect_postgres
 from shared.postgres.connection import translated as postgres_errors
 from shared.postgres.fence import read_refused
@@ -79,13 +80,17 @@ class Watch:
 
     def look(self) -> Status:
         """The stream's status; never raises for what it looks at."""
+        since = completed_since(self._settings)
+        if since and not log_is_there(self._settings):
+            return _completed(self._settings, since)
         ledger, copied = self._look_at_target()  # before the source: so that the lag is never too small
         unfinished = [name for name, (_, done) in copied.items() if not done]
         source, lag_seconds = self._look_at_source(ledger.seq, unfinished)
         tables = [TableStatus(name, rows, self._total(name, rows, done), done) for name, (rows, done) in copied.items()]
         log, trouble = self._look_at_log()
         switch = self._look_at_switch()
-        if switch.primary == "postgres":
+        switch.completed_since = since if switch.completed else ""
+        if switch.primary == "postgres" and not switch.completed:
             source.seq, lag_seconds = self._look_back(source, ledger)
             switch.way_back, switch.way_back_until = self._way_back(lag_seconds)
         status = Status(
@@ -166,16 +171,16 @@ class Watch:
 
     def _look_at_log(self) -> tuple[LogStatus, str]:
         url = self._settings.log
-        if url.startswith("embedded:") and not Path(url.removeprefix("embedded:")).exists():
-            return LogStatus(url, error="not there yet"), ""
         try:
             if self._log is None:
-                self._log = open_log_of(self._settings)
+                self._log = open_log_of(self._settings, make=False)
             first, end = self._log.spine.bounds()
             if self._channel is None:
                 self._channel = Channel(self._log.control)
             replica = self._channel.open().replica
             return LogStatus(url, first, end), read_report(self._log, replica).trouble
+        except NoLog:
+            return LogStatus(url, error="not there yet"), ""
         except SwitchbackError as error:
             self._log = self._channel = None
             return LogStatus(url, error=str(error)), ""
@@ -204,6 +209,21 @@ class Watch:
     def _way_back(self, lag_seconds: float | None) -> WayBack:
         kept = self._settings.log.startswith("embedded:")
         return way_back(lag_seconds, None if kept else self._settings.retention_days, time.time())
+
+
+def _completed(settings: Settings, since: str) -> Status:
+    """All that is left to say when `complete` has removed what would tell more; going forward ended it."""
+    status = Status(
+        stream=settings.stream,
+        source=SourceStatus(str(settings.source)),
+        log=LogStatus(settings.log),
+        ledger=LedgerStatus(),
+        tables=[],
+        daemons=[],
+        switch=SwitchStatus(primary="postgres", completed=True, completed_since=since),
+    )
+    phase, summary = summarise(status)
+    return structs.replace(status, phase=phase, summary=summary)
 
 
 def daemon_status(settings: Settings, name: str, since: float = 0.0) -> DaemonStatus:

@@ -31,6 +31,8 @@ def show_status(status: Status) -> RenderableType:
         overflow="fold",
     )
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in status.warnings]
+    if status.phase == "completed":
+        return headline
     parts: list[RenderableType] = [headline, *warnings, Text(), _facts(status)]
     if status.tables and not status.ledger.copied:
         parts += [Text(), _tables(status)]

@@ -2,7 +2,8 @@
 
     SwitchbackError
     ├── BadInput          the operator's words or files are wrong: one line, exit code 2
-    │   └── Refused           a server does not take this password: passes by itself while it is being changed
+    │   ├── Refused           a server does not take this password: passes by itself while it is being changed
+    │   └── NoLog             the stream's log was asked for, and nobody has made it yet
     ├── Retry             a server is away or busy: try again from the last confirmed position
     ├── Stop              going on would be wrong: end this program and say what to do
     │   ├── LeaseLost         another writer or sink has taken over
@@ -52,6 +53,13 @@ class BadInput(SwitchbackError):
 
 class Refused(BadInput):
     """The password is not the one that the server knows; a daemon for which it was right once looks at it again."""
+
+
+class NoLog(BadInput):
+    """There is no log under that address for this stream; asking for it has made none."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__("there is no log yet", where=where, remedy="`switchback run` makes it; see --stream and --log")
 
 
 class Retry(SwitchbackError):

@@ -106,6 +106,14 @@ def completed_path(state_dir: Path, stream: str) -> Path:
     return state_dir / f"{stream}.completed"
 
 
+def completed_at(state_dir: Path, stream: str) -> float | None:
+    """When that file was made (Unix time), None where there is none."""
+    try:
+        return completed_path(state_dir, stream).stat().st_mtime
+    except OSError:
+        return None
+
+
 def check_not_completed(state_dir: Path, stream: str) -> None:
     """Stop where the stream's migration is over, as far as this machine knows."""
     path = completed_path(state_dir, stream)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
+from operations.completion import open_existing_log
 from operations.daemon import DAEMONS
 from operations.screen import say
 from operations.uninstall import forget_in_target, in_target, refuse_other_stream, remove_files
@@ -16,7 +17,6 @@ from shared.control.channel import Channel
 from shared.control.fold import State
 from shared.control.records import OPERATOR, Completed, now_ms
 from shared.errors import BadInput
-from shared.log.opening import open_log_of
 from shared.presence import completed_path, is_running
 from shared.settings import Settings
 from shared.sqlite.connection import connect, translated
@@ -27,7 +27,7 @@ _WAIT_SECONDS = 20.0
 
 def plan_completion(settings: Settings, *, keep_data: bool, unfence: bool) -> list[str]:
     """What would be done, in words; BadInput where the migration cannot be completed now."""
-    with closing(open_log_of(settings)) as log:
+    with closing(open_existing_log(settings)) as log:
         _check(Channel(log.control).open())
     if settings.source.is_file():  # a run that was interrupted may have deleted it
         refuse_other_stream(settings)
@@ -45,7 +45,7 @@ def plan_completion(settings: Settings, *, keep_data: bool, unfence: bool) -> li
 
 def complete(settings: Settings, *, keep_data: bool, unfence: bool) -> list[str]:
     """Do it; returns what was removed, in words."""
-    with closing(open_log_of(settings)) as log:
+    with closing(open_existing_log(settings)) as log:
         channel = Channel(log.control)
         state = channel.open()
         _check(state)

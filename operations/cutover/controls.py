@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
+from operations.completion import open_existing_log
 from operations.cutover.unfinished import unfinished
 from operations.cutover.view import Progress, side_name
 from operations.screen import say
@@ -13,13 +14,12 @@ from shared.control.channel import Channel
 from shared.control.fold import Attempt, State
 from shared.control.records import OPERATOR, Aborted, now_ms
 from shared.errors import BadInput, Stop
-from shared.log.opening import open_log_of
 from shared.settings import Settings
 
 
 def abort(settings: Settings, reason: str, wait: float) -> int:
     """Give the attempt up, if that is still possible, and wait until the old primary takes writes again."""
-    with closing(open_log_of(settings)) as log:
+    with closing(open_existing_log(settings)) as log:
         channel = Channel(log.control)
         attempt = _under_way(channel.open())
         void = channel.say(Aborted(by=OPERATOR, at_ms=now_ms(), attempt=attempt.id, reason=reason))
@@ -34,7 +34,7 @@ def abort(settings: Settings, reason: str, wait: float) -> int:
 
 def resume(settings: Settings, wait: float) -> int:
     """See an attempt through whose operator's program is gone, and tell the application who is primary."""
-    with closing(open_log_of(settings)) as log:
+    with closing(open_existing_log(settings)) as log:
         channel = Channel(log.control)
         state = channel.open()
         if state.attempt is not None and not _wait_for_end(channel, state.attempt, wait):

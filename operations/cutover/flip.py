@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from operations.completion import open_existing_log
 from operations.cutover.conductor import Conductor, Wish
 from operations.cutover.plan import show_plan
 from operations.cutover.prechecks import cutover_checks
@@ -23,7 +24,6 @@ from operations.verification.latest import Latest, open_latest
 from shared.control.channel import Channel
 from shared.control.fold import Flip, State, side_of
 from shared.errors import BadInput, Stop
-from shared.log.opening import open_log_of
 from shared.settings import Settings
 from shared.steps import reached
 
@@ -52,7 +52,7 @@ def flip(settings: Settings, to: str, options: Options) -> int:
     if options.postpone and not options.postpone.exists():
         remedy = f"Make it first: touch {options.postpone}"
         raise BadInput(f"the file to wait for is not there ({options.postpone})", remedy=remedy)
-    with closing(open_log_of(settings)) as log:
+    with closing(open_existing_log(settings)) as log:
         channel = Channel(log.control)
         state = channel.open()
         _check_wanted(state, to)
@@ -68,7 +68,7 @@ def flip(settings: Settings, to: str, options: Options) -> int:
 
 def rehearse(settings: Settings, options: Options) -> int:
     """The same for whatever direction is next, without the fence."""
-    with closing(open_log_of(settings)) as log:
+    with closing(open_existing_log(settings)) as log:
         replica = Channel(log.control).open().replica
     return flip(settings, replica, options)
 

@@ -25,6 +25,7 @@ class SwitchStatus(Struct):
     last: str = ""  # how the last attempt ended
     told: bool = True  # the application was told who is primary
     completed: bool = False
+    completed_since: str = ""  # where this machine knows it
     refused: int = 0  # statements that met PostgreSQL's fence
     refused_last: str = ""
     way_back: str = ""  # with PostgreSQL as primary: until when one can go back without loss

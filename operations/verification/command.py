@@ -13,6 +13,7 @@ from contextlib import ExitStack
 import msgspec
 from rich.console import Console
 
+from operations.completion import refuse_completed
 from operations.verification.display import Bars, Silence, show_report
 from operations.verification.findings import Finding
 from operations.verification.session import PATIENCE_SECONDS, Session, open_session
@@ -54,6 +55,7 @@ def verify_command(  # noqa: PLR0913  (what the operator may ask for)
 def _verify(  # noqa: PLR0913  (as above)
     settings: Settings, tables: Sequence[str], progress: Progress, *, changed: bool, repair: bool, patience: float
 ) -> Report:
+    refuse_completed(settings)
     try:
         with open_session(settings, tables, patience) as session:
             _check_repair(session, repair=repair)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from shared import wire
@@ -26,11 +25,8 @@ class Group(NamedTuple, Generic[Picked]):
 
 
 def open_history(settings: Settings) -> LogBackend:
-    """The log; BadInput where there is none, for opening an embedded one would make the file."""
-    path = Path(settings.log.removeprefix("embedded:"))
-    if settings.log.startswith("embedded:") and not path.exists():
-        raise BadInput("there is no log", where=settings.log, remedy="See --log and --state-dir")
-    return open_log_of(settings)
+    """The log; NoLog where there is none."""
+    return open_log_of(settings, make=False)
 
 
 class History(Generic[Picked]):

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from shared.errors import SpineBroken
+from shared.errors import NoLog, SpineBroken
 from shared.log.contract import Record, StoredRecord
-from shared.log.embedded_file import connect, prepare, translated
+from shared.log.embedded_file import connect, has_content, prepare, translated
 
 _SEND_BYTES = 4_000_000
 _FETCH_BYTES = 4_000_000
@@ -168,9 +168,11 @@ class _Transaction:
 
 
 class EmbeddedLog:
-    """A stream's log in one file; opening it creates the file."""
+    """A stream's log in one file; opening it creates the file, unless it is not to be made: then NoLog."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, make: bool = True) -> None:
+        if not make and not has_content(path):
+            raise NoLog(f"embedded:{path}")
         prepare(path)
         self.path = path
         self.spine = EmbeddedStore(path, "spine")

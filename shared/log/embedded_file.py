@@ -34,6 +34,16 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
+def has_content(path: Path) -> bool:
+    """Whether there is a file with something in it; one that cannot be looked at is told of when it is opened."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
 def prepare(path: Path) -> None:
     """Create the file, or see that it is one of ours and can be written to."""
     with closing(connect(path)) as db, translated(path):

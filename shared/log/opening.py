@@ -11,13 +11,14 @@ from shared.addresses import no_log
 from shared.errors import BadInput
 from shared.log.contract import LogBackend
 from shared.log.embedded import EmbeddedLog
+from shared.log.embedded_file import has_content
 from shared.options import Kafka, Settings
 
 _DAY_MS = 24 * 3600 * 1000
 _RETENTION_DAYS = 7
 
 
-def open_log_of(settings: Settings) -> LogBackend:
+def open_log_of(settings: Settings, *, make: bool = True) -> LogBackend:
     """Open the log that the settings name, in the way they say; raises as ``open_log`` does."""
     kafka = settings.kafka
     return open_log(
@@ -26,31 +27,39 @@ def open_log_of(settings: Settings) -> LogBackend:
         client=client_settings(kafka),
         retention_ms=settings.retention_days * _DAY_MS,
         replication=kafka.replication,
+        make=make,
     )
 
 
-def open_log(
+def open_log(  # noqa: PLR0913  (what there is to know of a log)
     url: str,
     stream: str,
     *,
     client: Mapping[str, object] | None = None,
     retention_ms: int = _RETENTION_DAYS * _DAY_MS,
     replication: int = 0,
+    make: bool = True,
 ) -> LogBackend:
     """Open ``embedded:PATH`` or ``kafka://HOST:PORT[,HOST:PORT]`` for a stream.
 
     ``client`` holds kafka-python's settings for security.  Raises BadInput for an address of neither form and
-    for a log that cannot serve, Retry where a broker cannot be reached.
+    for a log that cannot serve, Retry where a broker cannot be reached, and NoLog for one that is not there, where
+    it is not to be made.
     """
     scheme = urlsplit(url).scheme
     if scheme == "embedded":
-        return EmbeddedLog(Path(url.removeprefix("embedded:")))
+        return EmbeddedLog(Path(url.removeprefix("embedded:")), make=make)
     if scheme == "kafka":
         from shared.log.kafka import KafkaLog  # noqa: PLC0415  (a migration without a broker need not load it)
 
         bootstrap = url.removeprefix("kafka://").rstrip("/")
-        return KafkaLog(bootstrap, stream, client, retention_ms=retention_ms, replication=replication)
+        return KafkaLog(bootstrap, stream, client, retention_ms=retention_ms, replication=replication, make=make)
     raise no_log()
+
+
+def log_is_there(settings: Settings) -> bool:
+    """Whether an embedded log has been made; a broker would have to be asked, and is taken to have one."""
+    return not settings.log.startswith("embedded:") or has_content(Path(settings.log.removeprefix("embedded:")))
 
 
 def check_place(settings: Settings) -> None:

@@ -34,6 +34,7 @@ def test_after_the_cutover_complete_removes_what_was_made_and_keeps_the_file_clo
     migration.capture.assert_ended(STOPPED, "completed")
     migration.sink.assert_ended(STOPPED, "completed")
     _assert_begin_nothing_new(migration)
+    _assert_said_to_be_over(command)
     with psycopg.connect(migration.dsn) as db:
         assert db.execute("SELECT to_regnamespace('switchback')").fetchone() == (None,)
         assert db.execute("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'switchback%'").fetchone() == (0,)
@@ -51,6 +52,17 @@ def _assert_begin_nothing_new(migration: Migration) -> None:
     for daemon in (migration.capture, migration.sink):
         daemon.start()
         daemon.assert_ended(STOPPED, "completed", "remove")
+
+
+def _assert_said_to_be_over(command: QuickCommand) -> None:
+    status = command("status")
+    assert status.code == 0
+    assert "the migration is over since 20" in status.out
+    assert "PostgreSQL is the primary" in status.out
+    for words in (("verify",), ("rollback",), ("complete", "--yes")):
+        said = command(*words)
+        assert said.code == 2, said
+        assert "the migration is completed since 20" in said.errors
 
 
 def test_unfence_gives_the_file_back_as_it_was(migration: Migration) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
-from shared.errors import SpineBroken
+from shared.errors import NoLog, SpineBroken
 from shared.log.contract import LogBackend, Record, StoredRecord
+from shared.log.opening import open_log
 from spines import LogPlace
 
 PATIENCE = 30.0
@@ -193,3 +195,12 @@ def test_closing_leaves_no_thread_behind(place: LogPlace) -> None:
     while set(threading.enumerate()) - before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert set(threading.enumerate()) - before == set()
+
+
+def test_a_log_that_is_not_to_be_made_is_only_opened_where_it_is_there(place: LogPlace) -> None:
+    for _ in range(2):  # the first question makes nothing
+        with pytest.raises(NoLog, match="there is no log yet"):
+            open_log(place.url, place.stream, make=False)
+    place.open()
+    with closing(open_log(place.url, place.stream, make=False)) as log:
+        assert log.control.bounds() == (0, 0)

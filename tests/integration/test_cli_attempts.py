@@ -1,14 +1,17 @@
-"""``abort`` and ``resume`` over a control stream that says how far an attempt has come; no daemon runs."""
+"""The commands about a change of primary where no daemon runs: half-way, before a log is there, after the end."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from command import QuickCommand
 from shared.control.channel import Channel
 from shared.control.records import CAPTURE, OPERATOR, SINK, Asked, Drained, Fenced, Held, Opening, Prepared, Verified
 from shared.log.embedded import EmbeddedLog
+from shared.presence import completed_path
 
 _UP_TO_OPENING = (
     Asked(by=OPERATOR, at_ms=0, attempt="a", epoch=1, max_pause_ms=5_000, who="ada@host"),
@@ -19,6 +22,20 @@ _UP_TO_OPENING = (
     Fenced(by=CAPTURE, at_ms=5, attempt="a"),
     Opening(by=SINK, at_ms=6, attempt="a"),
 )
+_ABOUT_A_LOG = (
+    ("cutover",),
+    ("cutover", "--dry-run"),
+    ("rehearse",),
+    ("rollback",),
+    ("abort",),
+    ("resume",),
+    ("complete", "--yes"),
+    ("log", "show"),
+)
+
+
+def _command(folder: Path) -> QuickCommand:
+    return QuickCommand(folder, source=folder / "app.db", target="postgresql://joe@127.0.0.1:1/app")
 
 
 def test_once_the_new_primary_is_being_opened_abort_refuses_and_status_names_resume_alone(tmp_path: Path) -> None:
@@ -33,3 +50,37 @@ def test_once_the_new_primary_is_being_opened_abort_refuses_and_status_names_res
     summary = command("status", "--json").json["summary"]
     assert "switchback resume" in summary
     assert "abort" not in summary
+
+
+@pytest.mark.parametrize("words", _ABOUT_A_LOG, ids=" ".join)
+def test_where_no_log_exists_one_line_says_so_and_none_is_made(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "app.db").touch()
+    before = sorted(tmp_path.rglob("*"))
+    said = _command(tmp_path)(*words)
+    assert said.code == 2, said
+    assert said.errors.count("switchback: ") == 1, said.errors
+    assert f"there is no log yet (embedded:{tmp_path}/.switchback/app.log.db)" in said.errors
+    assert "`switchback run` makes it; see --stream and --log" in said.errors
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("words", [*_ABOUT_A_LOG, ("verify",)], ids=" ".join)
+def test_where_the_migration_was_completed_that_is_said_instead(tmp_path: Path, words: tuple[str, ...]) -> None:
+    note = completed_path(tmp_path / ".switchback", "app")
+    note.parent.mkdir()
+    note.touch()
+    said = _command(tmp_path)(*words)
+    assert said.code == 2, said
+    assert "switchback: the migration is completed since 20" in said.errors, said.errors
+    assert "PostgreSQL is the primary (stream app)" in said.errors
+
+
+def test_status_of_a_completed_migration_says_since_when_and_who_is_primary(tmp_path: Path) -> None:
+    note = completed_path(tmp_path / ".switchback", "app")
+    note.parent.mkdir()
+    note.touch()
+    said = _command(tmp_path)("status")
+    assert said.code == 0, said
+    assert said.out.startswith("app: completed - the migration is over since 20")
+    assert "PostgreSQL is the primary" in said.out
+    assert said.out.count("\n") == 1

@@ -7,26 +7,26 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 
-from shared.errors import BadInput, Retry
+from shared.errors import BadInput, NoLog, Retry
 from shared.log.contract import Record, StoredRecord
 from shared.log.kafka.certificate import check_certificate
-from shared.log.kafka.clients import PATIENCE_SECONDS, Settings, make_admin
+from shared.log.kafka.clients import PATIENCE_SECONDS, make_admin
 from shared.log.kafka.errors import translated
 from shared.log.kafka.store import KafkaStore
-from shared.log.kafka.topics import Topic, ensure_topics, topics_of
+from shared.log.kafka.topics import ensure_topics, missing_topics, topics_of
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
 class KafkaLog:
-    """Opening it makes the topics that are missing and checks those that are there.
+    """Opening it makes the topics that are missing, unless told not to, and checks those that are there.
 
     ``bootstrap`` is "host:port,..."; ``client`` holds kafka-python's settings for security.  Raises Retry while
-    no broker answers, BadInput where a topic or the access to it is not as it must be.
+    no broker answers, BadInput where a topic or the access to it is not as it must be, NoLog where none is made.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what there is to know of a log)
         self,
         bootstrap: str,
         stream: str,
@@ -34,6 +34,7 @@ class KafkaLog:
         *,
         retention_ms: int = RETENTION_MS,
         replication: int = 0,
+        make: bool = True,
     ) -> None:
         if not _NAME.fullmatch(stream):
             raise BadInput(f"no topic can be named after stream {stream!r}", remedy="Use letters, digits, . _ and -")
@@ -41,7 +42,10 @@ class KafkaLog:
         check_certificate(settings, bootstrap.split(","))
         topics = topics_of(stream, retention_ms)
         spine, control, progress = topics
-        _prepare(settings, f"broker {bootstrap}", topics, replication)
+        with translated(f"broker {bootstrap}"), closing(make_admin(settings)) as admin:
+            if not make and (missing := missing_topics(admin, topics)):
+                raise NoLog(f"kafka://{bootstrap}, topics {', '.join(missing)}")
+            ensure_topics(admin, topics, replication)
         self.spine = KafkaStore(settings, spine)
         self.control = KafkaStore(settings, control)
         self._progress = KafkaStore(settings, progress)
@@ -78,8 +82,3 @@ class KafkaLog:
         """Close every connection."""
         for store in (self.spine, self.control, self._progress):
             store.close()
-
-
-def _prepare(settings: Settings, where: str, topics: Mapping[str, Topic], replication: int) -> None:
-    with translated(where), closing(make_admin(settings)) as admin:
-        ensure_topics(admin, topics, replication)

@@ -102,6 +102,11 @@ def ensure_topics(admin: Any, topics: Mapping[str, Topic], replication: int = 0)
         _check(name, topic, there[name], given.get(name, {}))
 
 
+def missing_topics(admin: Any, names: Iterable[str]) -> list[str]:  # noqa: ANN401
+    """Those of the topics that are not there, or that this user may not see."""
+    return [name for name, partitions in _partitions(admin, names).items() if not partitions]
+
+
 def _partitions(admin: Any, names: Iterable[str]) -> dict[str, int]:  # noqa: ANN401
     """How many partitions each topic has; 0 where there is none."""
     described = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(list(names))}
