@@ -22,7 +22,7 @@ from operations.flags import with_settings
 from operations.grants.command import app as grants
 from operations.screen import complain, out, say, say_json
 from shared import steps
-from shared.errors import BUG_EXIT_CODE, BadInput, SwitchbackError
+from shared.errors import BUG_EXIT_CODE, SwitchbackError
 from shared.product import product_version
 from shared.settings import Settings
 
@@ -239,8 +239,8 @@ def complete(
 
     for what in plan_completion(settings, keep_data=keep_data, unfence=unfence):
         say(f"  {what}")
-    if not yes and not typer.confirm("Complete the migration?"):
-        raise BadInput("nothing was done")
+    if not yes:
+        _agree("Complete the migration?")
     for what in complete(settings, keep_data=keep_data, unfence=unfence):
         say(f"removed {what}")
 
@@ -283,8 +283,8 @@ def uninstall(
         return
     for what in planned:
         say(f"  {what}")
-    if not yes and not typer.confirm("Remove these?"):
-        raise BadInput("nothing was removed")
+    if not yes:
+        _agree("Remove these?")
     for what in removal.uninstall(settings, everything=everything):
         say(f"removed {what}")
 
@@ -320,6 +320,18 @@ def _flip(  # noqa: PLR0913  (flags)
     from operations.cutover.flip import Options, flip  # noqa: PLC0415
 
     raise typer.Exit(flip(settings, to, Options(max_pause, verified_within, postpone, dry_run=dry_run)))
+
+
+def _agree(question: str) -> None:
+    """Go on where the operator says yes; no answer at all, as from a script, is a no."""
+    try:
+        agreed = typer.confirm(question)
+    except typer.Abort:
+        say("")  # Ctrl-C, or nobody is there to answer: the line is not ended
+        agreed = False
+    if not agreed:
+        complain("nothing was changed")
+        raise typer.Exit(1)
 
 
 def _repeat(show: object) -> NoReturn:

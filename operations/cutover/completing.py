@@ -37,10 +37,18 @@ def plan_completion(settings: Settings, *, keep_data: bool, unfence: bool) -> li
         "both daemons end",
         *(f"PostgreSQL: {what} is removed" for what in in_target(settings)),
         f"SQLite: {file} {'is' if not keep_data else 'are'} removed",
-        "the stream's notes, and its embedded log, are removed",
+        what_becomes_of_log(settings),
         f"{completed_path(settings.state_dir, settings.stream)} stays: it keeps the daemons from beginning anew",
         "there is no way back to SQLite any more",
     ]
+
+
+def what_becomes_of_log(settings: Settings) -> str:
+    """A broker's topics are not ours to delete: others may read them still."""
+    if settings.log.startswith("embedded:"):
+        return "the stream's notes, and its embedded log, are removed"
+    topics = ", ".join(f"{settings.stream}.{part}" for part in ("spine", "control", "progress"))
+    return f"the stream's notes are removed; its topics stay ({topics}, and table topics): delete them yourself"
 
 
 def complete(settings: Settings, *, keep_data: bool, unfence: bool) -> list[str]:

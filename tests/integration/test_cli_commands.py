@@ -201,7 +201,8 @@ def test_uninstall_asks_and_no_removes_nothing(switchback: Command, source: Path
     switchback("run", "--until-synced")
     before = _schema(source)
     said = switchback("uninstall", typed="n\n")
-    assert said.code == 2
+    assert said.code == 1
+    assert said.errors == "switchback: nothing was changed\n"
     assert _schema(source) == before
 
 
