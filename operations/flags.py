@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from rich.markup import escape
 
+from operations.screen import Interrupted
 from shared.secret_files import refuse_password
 from shared.settings import Setting, all_settings, load_settings
 
@@ -44,7 +45,10 @@ def with_settings(*needs: str, every: bool = False) -> Callable[[Callable[..., N
         def run(config: Path | None, **given: Any) -> None:  # noqa: ANN401  (typer hands over what was declared)
             flags = {setting.name: given.pop(_SETTING + setting.name) for setting in _flags()}
             refuse_password(flags["target"])
-            command(load_settings(config, flags, needs=needs), **given)
+            try:
+                command(load_settings(config, flags, needs=needs), **given)
+            except KeyboardInterrupt:
+                raise Interrupted("interrupted", remedy="`switchback status` tells how things stand") from None
 
         hints = get_type_hints(command, include_extras=True)
         own = [

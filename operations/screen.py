@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from shared.errors import SwitchbackError
 from shared.redaction import redact
 
 _WIDTH_OF_PIPES = 160
@@ -24,6 +25,12 @@ STYLES = {
     "refuse": "bold red",
     "could not run": "magenta",
 }
+
+
+class Interrupted(SwitchbackError):
+    """Ctrl-C, with what there is to say about it."""
+
+    exit_code = 130
 
 
 def say(text: str, style: str = "") -> None:

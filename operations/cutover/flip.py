@@ -13,17 +13,19 @@ from msgspec import Struct
 
 from operations.completion import open_existing_log
 from operations.cutover.conductor import Conductor, Wish
+from operations.cutover.interrupted import given_up, interruption, look_after
 from operations.cutover.plan import show_plan
 from operations.cutover.prechecks import cutover_checks
 from operations.cutover.view import Progress, outcome_of, side_name
 from operations.preflight import exit_code, run_checks
 from operations.preflight_view import show_results
-from operations.screen import out, say
+from operations.screen import Interrupted, out, say
 from operations.telling.announcing import announce, check_telling, facts_of, run_hook
 from operations.verification.latest import Latest, open_latest
 from shared.control.channel import Channel
 from shared.control.fold import Flip, State, side_of
 from shared.errors import BadInput, Stop
+from shared.log.contract import LogBackend
 from shared.settings import Settings
 from shared.steps import reached
 
@@ -56,14 +58,22 @@ def flip(settings: Settings, to: str, options: Options) -> int:
         channel = Channel(log.control)
         state = channel.open()
         _check_wanted(state, to)
-        results = run_checks(cutover_checks(settings, log, state, within_hours=options.verified_within))
-        out.print(show_results(results))
-        if options.dry_run:
-            say(f"\n{show_plan(settings, state, max_pause=options.max_pause)}")
-        if exit_code(results) or options.dry_run:
-            say(_verdict(exit_code(results), options))
-            return exit_code(results)
-        return _flip(settings, channel, options)
+        try:
+            return _check_and_flip(settings, log, channel, options)
+        except KeyboardInterrupt:
+            raise _interrupted(settings, state, options) from None
+
+
+def _check_and_flip(settings: Settings, log: LogBackend, channel: Channel, options: Options) -> int:
+    state = channel.state
+    results = run_checks(cutover_checks(settings, log, state, within_hours=options.verified_within))
+    out.print(show_results(results))
+    if options.dry_run:
+        say(f"\n{show_plan(settings, state, max_pause=options.max_pause)}")
+    if exit_code(results) or options.dry_run:
+        say(_verdict(exit_code(results), options))
+        return exit_code(results)
+    return _flip(settings, channel, options)
 
 
 def rehearse(settings: Settings, options: Options) -> int:
@@ -136,6 +146,13 @@ def _check_alone(channel: Channel, epoch: int) -> None:
     if state.attempt or state.epoch != epoch:
         done = "is making a switch" if state.attempt else f"has made {side_name(state.primary)} the primary"
         raise BadInput(f"another operator {done} (epoch {state.epoch}); nothing was done here")
+
+
+def _interrupted(settings: Settings, before: State, options: Options) -> Interrupted:
+    after = look_after(settings)
+    if ended := given_up(before, after):
+        _tell_given_up(settings, ended, Wish(before.epoch + 1, options.max_pause, rehearsal=options.rehearsal))
+    return interruption(before, after)
 
 
 def _tell_given_up(settings: Settings, ended: Flip, wish: Wish) -> None:

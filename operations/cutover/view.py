@@ -51,6 +51,12 @@ class Progress:
                 say(f"  {duration_since(attempt, at):>8}  {_STEPS[step]}", style="dim")
 
 
+def last_step(attempt: Attempt) -> str:
+    """How far it came, in words."""
+    steps = [step for step in attempt.times if step not in {"Aborted", "LetGo"}]
+    return _STEPS[max(steps, key=list(_STEPS).index)]
+
+
 def duration_since(attempt: Attempt, at_ms: int) -> str:
     """Since it was asked for; the clocks are the programs' own."""
     return duration(max(0, at_ms - attempt.asked.at_ms) / 1000)
