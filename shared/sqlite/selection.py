@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from shared.errors import BadInput
+from shared.nearest import nearest
 from shared.sqlite.ddl import fold
 from shared.tables import Table
 
@@ -26,8 +27,7 @@ def names_in_order(known: Sequence[str], patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         matching = [name for name in known if _matches(name, pattern)]
         if not matching:
-            remedy = "`switchback check` lists the tables that can be named"
-            raise BadInput("no table has this name", where=pattern, remedy=remedy)
+            raise BadInput("no table has this name", where=pattern, remedy=nearest(pattern, known))
         found += matching
     return found
 

@@ -33,6 +33,21 @@ def test_a_name_that_matches_nothing_is_refused() -> None:
         select_names(KNOWN, ["user"], ())
 
 
+@pytest.mark.parametrize(
+    ("typed", "remedy"),
+    [
+        ("USER", "Did you mean Users?"),
+        ("order", "Did you mean orders or order_items?"),
+        ("xyz", "There are Users, orders, order_items, logs"),
+    ],
+)
+def test_a_mistyped_name_brings_the_nearest_real_ones(typed: str, remedy: str) -> None:
+    for tables, exclude in (([typed], []), ([], [typed])):
+        with pytest.raises(BadInput) as raised:
+            select_names(KNOWN, tables, exclude)
+        assert raised.value.remedy == remedy
+
+
 def test_priorities_keep_the_order_of_their_patterns() -> None:
     assert names_in_order(KNOWN, ["logs", "order*"]) == ["logs", "orders", "order_items"]
 
