@@ -1,7 +1,7 @@
 """The operator's program ``switchback``: its commands, and how each error becomes one line.
 
-Exit codes: 0 all is well; 1 a check or a verification found something; 2 wrong words, settings or
-files; 3 the stream must not simply go on; 70 a bug; 130 Ctrl-C.
+Exit codes: 0 all is well; 1 a check or a verification found something, or the answer was no; 2 wrong words,
+settings or files, or a check that could not look; 3 the stream must not simply go on; 70 a bug; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -80,7 +80,11 @@ def init(
 @app.command()
 @with_settings("source", every=True)
 def check(settings: Settings, *, json: Json = False) -> None:
-    """Look whether a migration can begin: the source, the target, the log."""
+    """Look whether a migration can begin: the source, the target, the log.
+
+    Exit code 0: all is well (warnings may remain). 1: something must be mended first. 2: a wrong file, address or
+    setting, or something could not be looked at.
+    """
     from operations.preflight import exit_code, run_checks  # noqa: PLC0415
     from operations.preflight_source import source_checks  # noqa: PLC0415
     from operations.preflight_target import log_checks, target_checks  # noqa: PLC0415

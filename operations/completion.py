@@ -7,6 +7,7 @@ in the state folder.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from shared.errors import BadInput, NoLog
 from shared.log.contract import LogBackend
@@ -21,7 +22,15 @@ def open_existing_log(settings: Settings) -> LogBackend:
         return open_log_of(settings, make=False)
     except NoLog:
         refuse_completed(settings)
+        _refuse_missing_source(settings)
         raise
+
+
+def _refuse_missing_source(settings: Settings) -> None:
+    """A mistyped file leads to a log that is not there."""
+    path = settings.source
+    if settings.log.startswith("embedded:") and path != Path() and not path.exists():
+        raise BadInput("there is no such file", where=str(path), remedy="See --source")
 
 
 def refuse_completed(settings: Settings) -> None:

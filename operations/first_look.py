@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing, suppress
 
+from operations.preflight_source import wrong_types
 from shared.errors import BadInput, Retry
 from shared.log.opening import check_place
 from shared.postgres.connection import connect as connect_postgres
@@ -27,6 +28,8 @@ def _look_at_source(settings: Settings) -> None:
     with closing(connect_sqlite(path, readonly=True)) as db, translated(path), reading(db):
         if not read_schema(db, settings.tables, settings.exclude, settings.priorities).tables:
             raise BadInput("there is no table to copy", where=str(path), remedy="See source, tables and exclude")
+        for error in wrong_types(db, settings):
+            raise error
 
 
 def _look_at_target(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from shared.errors import Retry, SwitchbackError
+from shared.errors import BadInput, Retry, SwitchbackError
 from shared.findings import Finding
 
 Outcome = Literal["ok", "note", "warn", "refuse", "could not run"]
@@ -19,24 +19,28 @@ _WORST_FIRST: tuple[Outcome, ...] = ("refuse", "could not run", "warn", "note", 
 
 
 class Result(Struct, frozen=True):
-    """What one check says; a check may have several results."""
+    """What one check says; a check may have several results.
+
+    ``wrong_input`` says that it could not look because of the operator's words: a file, an address, a setting.
+    """
 
     check: str
     outcome: Outcome
     what: str
     where: str = ""
     remedy: str = ""
+    wrong_input: bool = False
 
 
 class Check(Struct, frozen=True):
     """A named check: ``look`` gives its findings, a string being one that is right, and raises where it cannot look.
 
-    ``needs`` names a check without which this one has nothing to look at.
+    ``needs`` names checks without which this one has nothing to look at.
     """
 
     name: str
     look: Callable[[], Iterable[Result | Finding | str]]
-    needs: str = ""
+    needs: tuple[str, ...] = ()
 
 
 def run_checks(checks: Iterable[Check]) -> list[Result]:
@@ -44,8 +48,9 @@ def run_checks(checks: Iterable[Check]) -> list[Result]:
     results: list[Result] = []
     failed: set[str] = set()
     for check in checks:
-        if check.needs in failed:
-            results.append(Result(check.name, "could not run", f"it needs the {check.needs}"))
+        if missing := [name for name in check.needs if name in failed]:
+            results.append(Result(check.name, "could not run", f"it needs the {' and the '.join(missing)}"))
+            failed.add(check.name)
             continue
         found, error = _run(check)
         results += found
@@ -55,8 +60,11 @@ def run_checks(checks: Iterable[Check]) -> list[Result]:
 
 
 def exit_code(results: Iterable[Result]) -> int:
-    """0 where nothing refuses and everything could be looked at."""
-    return 1 if any(result.outcome in {"refuse", "could not run"} for result in results) else 0
+    """0 where all is well; 1 where something refuses; 2 where wrong words or a server kept it from being looked at."""
+    results = list(results)
+    if any(result.wrong_input or result.outcome == "could not run" for result in results):
+        return 2
+    return 1 if any(result.outcome == "refuse" for result in results) else 0
 
 
 def worst(results: Iterable[Result]) -> Outcome:
@@ -72,7 +80,8 @@ def _run(check: Check) -> tuple[list[Result], bool]:
         results += [_as_result(check.name, found) for found in check.look()]
     except SwitchbackError as error:
         outcome: Outcome = "could not run" if isinstance(error, Retry) else "refuse"
-        return [*results, Result(check.name, outcome, error.what, error.where, error.remedy)], True
+        wrong = isinstance(error, BadInput)
+        return [*results, Result(check.name, outcome, error.what, error.where, error.remedy, wrong_input=wrong)], True
     return results or [Result(check.name, "ok", "nothing found")], False
 
 

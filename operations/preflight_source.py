@@ -16,12 +16,14 @@ from typing import TypeVar
 
 from operations.preflight import Check, Result
 from operations.wording import count, size
+from shared.columns.overrides import wrong_overrides
+from shared.errors import BadInput
 from shared.findings import Finding
 from shared.settings import Settings
 from shared.sqlite.catalog import findings, null_keys, read_schema
 from shared.sqlite.connection import connect, quote, reading, translated
 from shared.sqlite.description import list_tables
-from shared.sqlite.selection import select_names
+from shared.sqlite.selection import names_in_order, select_names
 
 _LOCK_SECONDS = 2.0
 _PATIENCE = {True: (30.0, 30.0), False: (3.0, 0.5)}  # in all, and for one table; with and without WAL
@@ -37,21 +39,22 @@ def source_checks(settings: Settings) -> list[Check]:
     """The checks of the source; the file is opened anew for each, and never written to."""
     path = settings.source
 
-    def on_source(name: str, look: Callable[[sqlite3.Connection], Found]) -> Check:
+    def on_source(name: str, look: Callable[[sqlite3.Connection], Found], *needs: str) -> Check:
         def opened() -> Iterable[Result | Finding | str]:
             with closing(connect(path, readonly=True, busy_seconds=_LOCK_SECONDS)) as db, translated(path):
                 return list(look(db))
 
-        return Check(name, opened, needs="source")
+        return Check(name, opened, needs=("source", *needs))
 
     return [
         on_source("source", lambda db: _look_at_file(db, path)),
-        Check("source is writable", lambda: _look_at_lock(path), needs="source"),
+        Check("source is writable", lambda: _look_at_lock(path), needs=("source",)),
         on_source("journal mode", _look_at_journal),
         on_source("tables", lambda db: _look_at_tables(db, settings)),
-        on_source("integrity", lambda db: _look_at_integrity(db, settings)),
-        on_source("keys", lambda db: _look_at_keys(db, settings)),
-        on_source("foreign keys", lambda db: _look_at_foreign_keys(db, settings)),
+        on_source("integrity", lambda db: _look_at_integrity(db, settings), "tables"),
+        on_source("keys", lambda db: _look_at_keys(db, settings), "tables"),
+        on_source("foreign keys", lambda db: _look_at_foreign_keys(db, settings), "tables"),
+        *([on_source("types", lambda db: _look_at_types(db, settings), "tables")] if settings.types else []),
         Check("disk", lambda: _look_at_disk(settings)),
     ]
 
@@ -92,6 +95,7 @@ def _look_at_tables(db: sqlite3.Connection, settings: Settings) -> Found:
     with reading(db):
         known = [row[1] for row in list_tables(db) if row[2] == "table"]
         chosen = select_names(known, settings.tables, settings.exclude)
+        names_in_order(known, settings.priorities)
         found = [finding for finding in findings(db) if not _is_about(finding, set(known) - set(chosen))]
     if not chosen:
         yield Finding("refuse", "no-tables", "there is no table to copy", remedy="See the settings tables and exclude")
@@ -156,6 +160,23 @@ def _look_at_foreign_keys(db: sqlite3.Connection, settings: Settings) -> Found:
             remedy = "Repair them, or PostgreSQL's foreign key will not be validated (PRAGMA foreign_key_check)"
             yield Finding("warn", "foreign-key", what, f"table {name}", remedy)
     yield from _unfinished(left, len(names) - left - bad, "refer to what exists", "PRAGMA foreign_key_check")
+
+
+def _look_at_types(db: sqlite3.Connection, settings: Settings) -> Found:
+    with reading(db):
+        wrong = list(wrong_types(db, settings))
+    for error in wrong:
+        yield Result("types", "refuse", error.what, error.where, error.remedy, wrong_input=True)
+    if good := len(settings.types) - len(wrong):
+        yield f"{good} columns get the type that was chosen for them"
+
+
+def wrong_types(db: sqlite3.Connection, settings: Settings) -> Iterator[BadInput]:
+    """What is wrong with the setting ``types``, for the tables of this file."""
+    tables = read_schema(db, settings.tables, settings.exclude).tables
+    names = {table.name for table in tables}
+    left_out = [row[1] for row in list_tables(db) if row[1] not in names]
+    return wrong_overrides(settings.types, tables, left_out)
 
 
 def _look_at_disk(settings: Settings) -> Found:

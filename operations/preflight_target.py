@@ -10,10 +10,12 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from operations.completion import completed_since
 from operations.preflight import Check, Result
+from operations.wording import offsets
 from shared.errors import BadInput
 from shared.findings import Finding
-from shared.log.opening import open_log_of
+from shared.log.opening import check_place, open_log_of
 from shared.postgres.bypasses import other_ways_in
 from shared.postgres.connection import connect, translated
 from shared.postgres.ledger import read_ledger, read_source_schema
@@ -47,17 +49,17 @@ def target_checks(settings: Settings) -> list[Check]:
         nothing = Result("target", "note", "no target given, so nothing is known of it", remedy="Give --target")
         return [Check("target", lambda: [nothing])]
 
-    def on_target(name: str, look: Callable[[Target], Found]) -> Check:
+    def on_target(name: str, look: Callable[[Target], Found], *needs: str) -> Check:
         def opened() -> Iterable[Result | Finding | str]:
             with closing(connect(dsn, application_name="switchback-check")) as db, translated(where="the target"):
                 return list(look(db))
 
-        return Check(name, opened, needs="target")
+        return Check(name, opened, needs=("target", *needs))
 
     return [
         on_target("target", _look_at_server),
         on_target("target rights", _look_at_rights),
-        on_target("target tables", lambda db: _look_at_tables(db, settings)),
+        on_target("target tables", lambda db: _look_at_tables(db, settings), "tables"),
     ]
 
 
@@ -156,9 +158,15 @@ def _look_at_log(settings: Settings) -> Found:
     url = settings.log
     if url.startswith("embedded:"):
         path = Path(url.removeprefix("embedded:"))
+        if since := completed_since(settings):
+            what = f"the migration of this stream is completed since {since}"
+            remedy = "Nothing is left to do; a new migration needs a stream name of its own"
+            yield Finding("refuse", "completed", what, f"stream {settings.stream}", remedy)
+            return
         if not path.exists():
+            check_place(settings)
             yield f"{path} will be created"
             return
     with closing(open_log_of(settings)) as log:
         first, end = log.spine.bounds()
-        yield f"{url} holds offsets {first} to {end - 1}" if end > first else f"{url} is empty"
+        yield f"{url}, {offsets(first, end)}"

@@ -11,7 +11,7 @@ from rich.text import Text
 from operations.cutover.view import side_name
 from operations.phase import DaemonStatus, Status
 from operations.screen import grid
-from operations.wording import count, duration, size
+from operations.wording import count, duration, offsets, size
 
 _STYLES = {
     "in step": "bold green",
@@ -83,7 +83,7 @@ def _source(status: Status) -> str:
 
 def _log(status: Status) -> str:
     log = status.log
-    return f"{log.url}: {log.error}" if log.error else f"{log.url}, offsets {log.first} to {log.end - 1}"
+    return f"{log.url}: {log.error}" if log.error else f"{log.url}, {offsets(log.first, log.end)}"
 
 
 def _ledger(status: Status) -> str:

@@ -21,6 +21,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86_400:.1f} days"
 
 
+def offsets(first: int, end: int) -> str:
+    """Which records a log holds: the first, and the one behind the last."""
+    return f"offsets {first} to {end - 1}" if end > first else "empty"
+
+
 def size(number: float) -> str:
     """Bytes: 812 B, 3.4 MB."""
     for scale, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):

@@ -50,7 +50,10 @@ class Options(Struct, frozen=True):
 
 
 def flip(settings: Settings, to: str, options: Options) -> int:
-    """Make ``to`` ("sqlite" or "postgres") the primary; the exit code: 0 done, 1 refused or given up, 3 unfinished."""
+    """Make ``to`` ("sqlite" or "postgres") the primary.
+
+    The exit code: 0 done, 1 refused or given up, 2 what must be known could not be looked at, 3 unfinished.
+    """
     if options.postpone and not options.postpone.exists():
         remedy = f"Make it first: touch {options.postpone}"
         raise BadInput(f"the file to wait for is not there ({options.postpone})", remedy=remedy)

@@ -84,3 +84,11 @@ def test_status_of_a_completed_migration_says_since_when_and_who_is_primary(tmp_
     assert said.out.startswith("app: completed - the migration is over since 20")
     assert "PostgreSQL is the primary" in said.out
     assert said.out.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("check",), ("cutover",), ("cutover", "--dry-run")], ids=" ".join)
+def test_a_mistyped_source_is_named(tmp_path: Path, words: tuple[str, ...]) -> None:
+    said = _command(tmp_path)(*words, "--source", str(tmp_path / "nope.db"))
+    assert said.code == 2, said
+    assert str(tmp_path / "nope.db") in said.out + said.errors
+    assert not list(tmp_path.iterdir())

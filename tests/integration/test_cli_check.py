@@ -71,7 +71,7 @@ def test_checking_changes_nothing(tmp_path: Path, source: Path, postgres_dsn: st
 
 def test_a_server_that_is_away_could_not_be_looked_at_and_all_else_is(tmp_path: Path, source: Path) -> None:
     code, results = _check(tmp_path, source=source, target="postgresql://joe:s3cret@127.0.0.1:1/x")
-    assert code == 1
+    assert code == 2
     assert _of(results, "target") == ["could not run"]
     assert _of(results, "integrity") == ["ok"]
     assert _of(results, "log") == ["ok"]
@@ -80,7 +80,7 @@ def test_a_server_that_is_away_could_not_be_looked_at_and_all_else_is(tmp_path: 
 
 def test_a_missing_file_is_refused_and_the_target_is_still_looked_at(tmp_path: Path, postgres_dsn: str) -> None:
     code, results = _check(tmp_path, source=tmp_path / "none.db", target=postgres_dsn)
-    assert code == 1
+    assert code == 2
     assert _of(results, "source") == ["refuse"]
     assert _of(results, "target") == ["ok"]
 
@@ -91,7 +91,7 @@ def test_a_missing_file_is_refused_and_the_target_is_still_looked_at(tmp_path: P
 def test_a_file_that_is_no_database_is_named(tmp_path: Path, content: bytes, says: str) -> None:
     (tmp_path / "app.db").write_bytes(content)
     code, results = _check(tmp_path, source=tmp_path / "app.db")
-    assert code == 1
+    assert code == 2
     assert any(says in result["what"] for result in results if result["check"] == "source")
 
 
@@ -190,7 +190,7 @@ def test_missing_rights_are_named_with_the_grant_that_gives_them(
 
 def test_a_log_file_that_is_some_other_database_is_refused(tmp_path: Path, source: Path) -> None:
     code, results = _check(tmp_path, source=source, log=f"embedded:{source}")
-    assert code == 1
+    assert code == 2
     assert _of(results, "log") == ["refuse"]
 
 
@@ -199,3 +199,44 @@ def test_what_stands_in_the_way_of_a_table_does_not_matter_once_it_is_left_out(t
         db.execute("CREATE TABLE hidden (rowid TEXT, _rowid_ TEXT, oid TEXT)")
     assert "refuse" in _of(_check(tmp_path, source=source)[1], "tables")
     assert "refuse" not in _of(_check(tmp_path, source=source, exclude="hidden")[1], "tables")
+
+
+@pytest.mark.parametrize("setting", ["tables", "exclude", "priorities"])
+def test_a_mistyped_table_is_named_once_with_what_was_meant(tmp_path: Path, source: Path, setting: str) -> None:
+    code, results = _check(tmp_path, source=source, **{setting: "persn"})
+    assert code == 2
+    found = [result for result in results if result["where"] == "persn"]
+    assert [(result["check"], result["remedy"]) for result in found] == [("tables", "Did you mean person?")]
+
+
+@pytest.mark.parametrize(
+    ("types", "says"),
+    [
+        ("person.nmae=varchar", "Did you mean person.name"),
+        ("person.name=xml", "the type xml is none that SQLite's values are kept in"),
+        ("person.name=varchar(20),note.text=nosuch", "the type nosuch is none"),
+    ],
+)
+def test_types_that_run_would_refuse_or_pass_over_are_found(
+    tmp_path: Path, source: Path, types: str, says: str
+) -> None:
+    code, results = _check(tmp_path, source=source, types=types)
+    assert code == 2
+    assert [says in f"{r['what']} {r['remedy']}" for r in results if r["outcome"] == "refuse"] == [True]
+    run = Command(tmp_path, source=source, types=types, target="postgresql://joe@127.0.0.1:1/x")("run")
+    assert run.code == 2
+    assert says in run.errors
+    assert not (tmp_path / ".switchback").exists()
+
+
+def test_types_that_will_do_are_counted_and_those_of_tables_left_out_do_no_harm(tmp_path: Path, source: Path) -> None:
+    types = "person.name=varchar(20),note.anything=xml"
+    code, results = _check(tmp_path, source=source, types=types, exclude="note")
+    assert code == 0, results
+    assert _of(results, "types") == ["ok"]
+
+
+def test_a_log_that_cannot_be_made_is_found(tmp_path: Path, source: Path) -> None:
+    code, results = _check(tmp_path, source=source, log=f"embedded:{tmp_path}/nowhere/log.db")
+    assert code == 2
+    assert _of(results, "log") == ["refuse"]
