@@ -151,6 +151,8 @@ def _as_bad_input(error: ValidationError) -> BadInput:
     path = tuple(str(part) for part in first["loc"][:2]) if first["loc"][:1] == ("kafka",) else first["loc"][:1]
     name = ".".join(str(part) for part in path)
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "string_pattern_mismatch":
+        message = "Use letters, digits, . _ and - alone"  # the pattern of all names that have one
     setting = next((s for s in all_settings() if s.path == path), None)
     flag = f"{setting.flag}, " if setting and not setting.secret else ""
     remedy = f"Set {flag}{setting.variable} or {name} in switchback.toml" if setting else ""
@@ -221,7 +223,16 @@ def _refuse_unknown_keys(content: Mapping[str, Any], path: Path) -> None:
             )
         for key in keys:
             if key not in known:
+                _refuse_misplaced(section, key, path)
                 raise BadInput(f"unknown setting {section}{key}", where=str(path), remedy=_suggestion(key, known))
+
+
+def _refuse_misplaced(section: str, key: str, path: Path) -> None:
+    """What is written behind [kafka] belongs to it in TOML, up to the next section."""
+    if section and key in Settings.model_fields:
+        raise BadInput(f"{key} stands below [kafka]", where=str(path), remedy=f"{key} belongs above [kafka]")
+    if not section and key in Kafka.model_fields:
+        raise BadInput(f"{key} stands outside of [kafka]", where=str(path), remedy=f"{key} belongs below [kafka]")
 
 
 def _beside(folder: Path, content: dict[str, Any]) -> dict[str, Any]:

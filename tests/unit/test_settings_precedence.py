@@ -108,6 +108,29 @@ def test_a_mistake_in_the_file_is_named_in_one_line(folder: Path, content: str, 
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('[kafka]\nsasl_user = "x"\nchunk_rows = 5', "chunk_rows belongs above [kafka]"),
+        ('sasl_user = "x"', "sasl_user belongs below [kafka]"),
+    ],
+)
+def test_a_setting_on_the_wrong_side_of_the_section_is_told_where_it_belongs(
+    folder: Path, content: str, says: str
+) -> None:
+    (folder / "switchback.toml").write_text(content)
+    with pytest.raises(BadInput) as raised:
+        load_settings(None, GIVEN)
+    assert says in str(raised.value)
+
+
+def test_a_bad_name_is_answered_in_words() -> None:
+    with pytest.raises(BadInput) as raised:
+        load_settings(None, {**GIVEN, "stream": "a b/c"})
+    assert "setting stream: use letters, digits, . _ and - alone" in str(raised.value)
+    assert "^" not in str(raised.value)
+
+
 def test_a_misspelt_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWITCHBACK_CHUNKROWS", "1")
     with pytest.raises(BadInput, match=r"SWITCHBACK_CHUNKROWS .* Did you mean SWITCHBACK_CHUNK_ROWS\?"):
