@@ -21,3 +21,9 @@ class Finding(Struct, frozen=True):
     what: str
     where: str = ""
     remedy: str = ""
+
+    @property
+    def details(self) -> dict[str, str]:
+        """All but ``what``, for a line of a log; what is not said is left out."""
+        named = {"code": self.code, "where": self.where, "remedy": self.remedy}
+        return {name: value for name, value in named.items() if value}

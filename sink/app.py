@@ -67,7 +67,7 @@ def _open_replica(context: Context, measures: Measures, side: str) -> PostgresRe
 
     def tell(finding: Finding) -> None:
         measures.found(finding)
-        context.logger.warning(finding.what, code=finding.code, where=finding.where, remedy=finding.remedy)
+        context.logger.warning(finding.what, **finding.details)
 
     if side == "sqlite":
         return SqliteReplica(settings.source, settings.busy_seconds)
