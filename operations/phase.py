@@ -7,8 +7,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from operations.cutover.summary import SwitchStatus
-from operations.cutover.view import side_name
-from operations.wording import count, duration, size
+from operations.wording import count, duration, side_name, size
 
 Phase = Literal[
     "unknown",

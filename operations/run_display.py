@@ -15,13 +15,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from operations.screen import out
-from operations.wording import count, duration
+from operations.wording import count, duration, side_name
 
 if TYPE_CHECKING:  # the daemons begin before what knows of the status is loaded
     from operations.phase import Status
 
 _WINDOW_SECONDS = 5.0
 _PLAIN_SECONDS = 5.0
+_PHASES_TO_EXPLAIN = {"switching", "closed", "stopped", "completed"}
 _PHASES_WITH_BARS = {"copying", "finishing", "starting"}
 
 
@@ -42,14 +43,18 @@ class Display(Protocol):
 
 
 class Rates:
-    """Rows and changes per second over the last seconds."""
+    """Rows and changes per second over the last seconds, since the last change of primary."""
 
     def __init__(self) -> None:
+        self._epoch = 0
         self._seen: deque[tuple[float, int, int]] = deque()
 
     def add(self, status: Status) -> tuple[float, float]:
         """Take a status; rows copied and changes applied per second."""
         now = time.monotonic()
+        if status.switch.epoch != self._epoch:  # changes are numbered by the other database now
+            self._epoch = status.switch.epoch
+            self._seen.clear()
         self._seen.append((now, status.rows, status.ledger.seq))
         while now - self._seen[0][0] > _WINDOW_SECONDS:
             self._seen.popleft()
@@ -61,10 +66,17 @@ class Rates:
 def one_line(status: Status, rows: float, changes: float) -> str:
     """The line that tells everything at a glance."""
     parts = [f"{status.stream}: {status.phase}"]
-    if status.ledger.copied and status.lag_changes is not None:
+    if status.switch.epoch:
+        parts.append(f"{side_name(status.switch.primary)} is the primary")
+    if status.phase in _PHASES_TO_EXPLAIN:
+        parts.append(status.summary)
+    elif status.ledger.copied and status.lag_changes is not None:
         parts.append(f"lag {count(status.lag_changes)} changes, {duration(status.lag_seconds or 0.0)}")
         parts.append(f"{count(changes)} changes/s")
-        parts.append(f"change {count(status.ledger.seq)}, group {count(status.ledger.number)}")
+        group = (
+            "" if status.switch.primary == "postgres" else f", group {count(status.ledger.number)}"
+        )  # SQLite's has none
+        parts.append(f"change {count(status.ledger.seq)}{group}")
         parts += [f"{d.name} waits: {d.reason}" for d in status.daemons if d.state == "waiting"]
     else:
         parts.append(status.summary)

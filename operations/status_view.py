@@ -8,10 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from operations.cutover.view import side_name
 from operations.phase import DaemonStatus, Status
 from operations.screen import grid
-from operations.wording import count, duration, offsets, size
+from operations.wording import count, duration, offsets, side_name, size
 
 _STYLES = {
     "in step": "bold green",

@@ -1,6 +1,13 @@
-"""Numbers as people read them."""
+"""Numbers and names as people read them."""
 
 from __future__ import annotations
+
+_SIDES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
+
+
+def side_name(side: str) -> str:
+    """The database, for people."""
+    return _SIDES[side]
 
 
 def count(number: float) -> str:

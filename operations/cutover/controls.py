@@ -7,9 +7,10 @@ from contextlib import closing
 
 from operations.completion import open_existing_log
 from operations.cutover.unfinished import unfinished
-from operations.cutover.view import Progress, side_name
+from operations.cutover.view import Progress
 from operations.screen import say
 from operations.telling.announcing import announce
+from operations.wording import side_name
 from shared.control.channel import Channel
 from shared.control.fold import Attempt, State
 from shared.control.records import OPERATOR, Aborted, now_ms

@@ -16,12 +16,13 @@ from operations.cutover.conductor import Conductor, Wish
 from operations.cutover.interrupted import given_up, interruption, look_after
 from operations.cutover.plan import show_plan
 from operations.cutover.prechecks import cutover_checks
-from operations.cutover.view import Progress, outcome_of, side_name
+from operations.cutover.view import Progress, outcome_of
 from operations.preflight import exit_code, run_checks
 from operations.preflight_view import show_results
 from operations.screen import Interrupted, out, say
 from operations.telling.announcing import announce, check_telling, facts_of, run_hook
 from operations.verification.latest import Latest, open_latest
+from operations.wording import side_name
 from shared.control.channel import Channel
 from shared.control.fold import Flip, State, side_of
 from shared.errors import BadInput, Stop

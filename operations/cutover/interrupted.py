@@ -7,8 +7,9 @@ from contextlib import closing
 
 from operations.completion import open_existing_log
 from operations.cutover.summary import describe
-from operations.cutover.view import last_step, side_name
+from operations.cutover.view import last_step
 from operations.screen import Interrupted
+from operations.wording import side_name
 from shared.control.channel import Channel
 from shared.control.fold import Flip, State
 from shared.control.records import now_ms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg import conninfo
 
-from operations.cutover.view import side_name
+from operations.wording import side_name
 from shared.control.fold import State, side_of
 from shared.settings import Settings
 

@@ -18,7 +18,7 @@ from operations.cutover.sessions import lock_holder, open_writers
 from operations.preflight import Check, Result
 from operations.status import daemon_status
 from operations.verification.record import read_record
-from operations.wording import count, duration, size
+from operations.wording import count, duration, side_name, size
 from shared.control.fold import State
 from shared.errors import SchemaChanged
 from shared.findings import Finding
@@ -105,7 +105,7 @@ class Prechecks:
             remedy = "Wait for its end, or `switchback abort`; `switchback resume` sees it through"
             yield Finding("refuse", "attempt", what, remedy=remedy)
         else:
-            yield f"none is under way; {self._state.primary} is the primary, epoch {self._state.epoch}"
+            yield f"none is under way; {side_name(self._state.primary)} is the primary, epoch {self._state.epoch}"
 
     def daemons(self) -> Found:
         """Both work, as far as can be seen from here; one that waits may be about to go on."""

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from operations.cutover.view import side_name
-from operations.wording import duration
+from operations.wording import duration, side_name
 from shared.control.fold import Attempt, State
 from shared.control.records import Drained, Fenced, Opening, Prepared, Verified
 

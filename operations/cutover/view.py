@@ -6,11 +6,10 @@ from itertools import accumulate
 
 from operations.cutover.conductor import Wish
 from operations.screen import say
-from operations.wording import duration
+from operations.wording import duration, side_name
 from shared.control.fold import Attempt, Flip, State, side_of
 from shared.control.pause import held_ms
 
-_NAMES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
 _BUSY_SLEEPS_MS = (1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100)
 """https://sqlite.org/src/file/src/main.c, sqliteDefaultBusyCallback: then 100 ms again and again."""
 _STEPS = {
@@ -25,11 +24,6 @@ _STEPS = {
     "Aborted": "given up",
     "LetGo": "the old primary takes writes again",
 }
-
-
-def side_name(side: str) -> str:
-    """The database, for people."""
-    return _NAMES[side]
 
 
 class Progress:
@@ -69,21 +63,31 @@ def outcome_of(ended: Flip, wish: Wish) -> list[str]:
     if ended.opened:
         return [f"{side_name(side_of(wish.epoch))} is the primary now: {waited}, epoch {wish.epoch}."]
     if wish.rehearsal and ended.reason == "rehearsed":
-        estimate = duration(rehearsed_ms(ended) / 1000)
-        return [f"Rehearsed: all steps up to the fence went well; the real write pause would be about {estimate}."]
+        return [f"Rehearsed: all steps up to the fence went well; the real write pause would be {_estimate(ended)}."]
     held = f" Writers were held for {duration(pause / 1000)} and went on." if pause else " No writer was held."
     return [f"Given up: {ended.reason}.{held}", f"{side_name(side_of(wish.epoch - 1))} is still the primary."]
 
 
 def rehearsed_ms(ended: Flip) -> int:
     """What the writers would have noticed: up to the last step that the fence waits for, and what comes behind it."""
+    held = measured_ms(ended)
+    if side_of(ended.attempt.epoch) == "postgres":
+        return noticed_ms(held + ended.fence_ms)
+    return held + noticed_ms(ended.fence_ms)  # who is refused by PostgreSQL waits for SQLite's lock until it is opened
+
+
+def measured_ms(ended: Flip) -> int:
+    """How long writers had waited in a rehearsal when all was there that the fence waits for."""
     attempt = ended.attempt
     assert attempt.held
     ready = max(attempt.times.get("Verified", 0), attempt.times.get("Prepared", 0))
-    held = ready - attempt.held.since_ms
-    if side_of(attempt.epoch) == "postgres":
-        return noticed_ms(held + ended.fence_ms)
-    return held + noticed_ms(ended.fence_ms)  # who is refused by PostgreSQL waits for SQLite's lock until it is opened
+    return ready - attempt.held.since_ms
+
+
+def _estimate(ended: Flip) -> str:
+    whole, measured = rehearsed_ms(ended), measured_ms(ended)
+    parts = f"measured {measured} ms, and about {max(0, whole - measured)} ms for the last step"
+    return f"about {duration(whole / 1000)} ({parts})"
 
 
 def noticed_ms(held: int) -> int:

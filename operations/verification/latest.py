@@ -24,6 +24,7 @@ from operations.verification.record import Place, Verified, move_verified, read_
 from operations.verification.session import PATIENCE_SECONDS, open_session
 from operations.verification.together import Difference, Together
 from operations.verification.verify import last_verified
+from operations.wording import side_name
 from shared.errors import BadInput, Retry, Stop
 from shared.groups import Change, Position
 from shared.settings import Settings
@@ -180,7 +181,8 @@ class Latest:
     def _check_primary(self, epoch: int) -> None:
         named = "postgres" if epoch % 2 else "sqlite"
         if self._session.primary != named:
-            what = f"in epoch {epoch} the primary is {named}, but the databases say {self._session.primary}"
+            found = side_name(self._session.primary)
+            what = f"in epoch {epoch} the primary is {side_name(named)}, but the databases say {found}"
             raise Stop(what, where=f"stream {self._session.settings.stream}", remedy="See `switchback status`")
 
     def _remember(self, verified: Verified) -> None:

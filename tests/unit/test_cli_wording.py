@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from operations.wording import count, duration, size
+from operations.wording import count, duration, offsets, size
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,8 @@ def test_a_size_takes_the_unit_that_fits(number: float, text: str) -> None:
 
 def test_thousands_stand_apart() -> None:
     assert count(1_234_567) == "1,234,567"
+
+
+def test_an_empty_log_has_no_offsets() -> None:
+    assert offsets(0, 0) == "empty"
+    assert offsets(3, 10) == "offsets 3 to 9"

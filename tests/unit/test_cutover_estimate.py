@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from operations.cutover.view import noticed_ms, rehearsed_ms
+from operations.cutover.conductor import Wish
+from operations.cutover.view import noticed_ms, outcome_of, rehearsed_ms
 from shared.control.fold import Attempt, Flip
 from shared.control.records import Asked, Held
 
@@ -25,3 +26,8 @@ def test_towards_postgresql_writers_notice_the_end_of_the_whole_hold_a_little_la
 
 def test_towards_sqlite_they_are_told_at_the_fence_and_then_wait_for_its_lock() -> None:
     assert rehearsed_ms(_flip(2, ready_ms=1_040, fence_ms=20)) == 40 + 33
+
+
+def test_the_figure_is_told_with_its_parts() -> None:
+    [line] = outcome_of(_flip(2, ready_ms=1_040, fence_ms=20), Wish(2, 5.0, rehearsal=True))
+    assert line.endswith("would be about 73 ms (measured 40 ms, and about 33 ms for the last step).")
