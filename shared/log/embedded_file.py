@@ -23,6 +23,7 @@ _BUSY_SECONDS = 10.0
 _INCREMENTAL = 2
 
 _WRITABLE = "Name a file in a folder that can be written to"
+_PASSES = "A daemon goes on by itself, another command has to be run again, once the cause is gone"
 _UNUSABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 
 
@@ -106,4 +107,4 @@ def _ours(error: sqlite3.Error, where: str) -> SwitchbackError:
         return BadInput(f"the log's file is no log: {error}", where=where, remedy="Name another file")
     if code == sqlite3.SQLITE_CORRUPT:
         return Stop(f"the log's file is damaged: {error}", where=where, remedy="Start a new stream and copy again")
-    return Retry(f"the log's file: {error}", where=where, remedy="It goes on by itself once the cause is gone")
+    return Retry(f"the log's file: {error}", where=where, remedy=_PASSES)

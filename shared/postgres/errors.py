@@ -26,6 +26,7 @@ _REFUSALS = re.compile(
 )
 """A server that is starting, recovering or full refuses too, with FATAL as well: that passes by itself."""
 
+_TRIED_AGAIN = "A daemon goes on by itself, another command has to be run again, once"
 _QUOTED = re.compile(r'"[^"]*"')
 _DENIED = re.compile(r"permission denied for (\w+(?: \w+)*?) (\S+)$")
 _OWNED = re.compile(r"must be owner of (\w+) (.+)$")
@@ -42,7 +43,7 @@ def translate_connecting(error: psycopg.OperationalError, where: str) -> Switchb
     if (error.sqlstate or "")[:2] in _WRONG or _REFUSALS.search(text):
         remedy = "Correct the target or its password"
         return BadInput(f"PostgreSQL refuses the connection: {reason}", where=where, remedy=remedy)
-    remedy = "It goes on by itself once the server answers"
+    remedy = f"{_TRIED_AGAIN} the server answers"
     return Retry(f"PostgreSQL cannot be reached: {reason}", where=where, remedy=remedy)
 
 
@@ -69,10 +70,10 @@ def translate(error: psycopg.Error, where: str) -> SwitchbackError:
     if isinstance(error, errors.InsufficientPrivilege):
         return BadInput(f"the role may not do this: {said}", where=where, remedy=_grant(said))
     if isinstance(error, errors.ReadOnlySqlTransaction):
-        remedy = "It goes on by itself once the server accepts writes (is it a standby?)"
+        remedy = f"{_TRIED_AGAIN} the server accepts writes (is it a standby?)"
         return Retry(f"PostgreSQL: {said}", where=where, remedy=remedy)
     if state[:2] in _PASSING or (isinstance(error, psycopg.OperationalError) and not state):
-        return Retry(f"PostgreSQL: {said}", where=where, remedy="It goes on by itself once the cause is gone")
+        return Retry(f"PostgreSQL: {said}", where=where, remedy=f"{_TRIED_AGAIN} the cause is gone")
     if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
         remedy = "Change the row at the source or the constraint in PostgreSQL, then start again; nothing is lost"
         return Hold(f"PostgreSQL refuses the row: {said}", where=where, remedy=remedy)
