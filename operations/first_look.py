@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import closing, suppress
 
 from operations.preflight_source import wrong_types
+from operations.screen import explained
 from shared.errors import BadInput, Retry
 from shared.log.opening import check_place
 from shared.postgres.connection import connect as connect_postgres
+from shared.postgres.connection import server_of
 from shared.presence import check_not_completed
 from shared.settings import Settings
 from shared.sqlite.catalog import read_schema
@@ -33,4 +35,6 @@ def _look_at_source(settings: Settings) -> None:
 
 
 def _look_at_target(settings: Settings) -> None:
-    connect_postgres(settings.target.get_secret_value(), application_name="switchback-run").close()
+    dsn = settings.target.get_secret_value()
+    with explained(f"waiting for {server_of(dsn)} ..."):
+        connect_postgres(dsn, application_name="switchback-run").close()

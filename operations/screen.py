@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -14,6 +17,7 @@ from shared.errors import SwitchbackError
 from shared.redaction import redact
 
 _WIDTH_OF_PIPES = 160
+_SILENT_SECONDS = 1.5
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_PIPES)
 err = Console(stderr=True, highlight=False)
@@ -41,6 +45,18 @@ def say(text: str, style: str = "") -> None:
 def complain(text: str) -> None:
     """One line on standard error."""
     err.print(Text(f"switchback: {redact(text)}", style="red" if err.is_terminal else ""), soft_wrap=True)
+
+
+@contextmanager
+def explained(text: str) -> Iterator[None]:
+    """Say ``text`` where what is done here takes longer than one likes to wait without a word."""
+    timer = threading.Timer(_SILENT_SECONDS, complain, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def say_json(value: Any) -> None:  # noqa: ANN401  (whatever msgspec can write)

@@ -38,10 +38,7 @@ def connect(dsn: str, *, application_name: str) -> psycopg.Connection[Any]:
 
     json and jsonb are loaded as the texts that they are.
     """
-    try:
-        given = conninfo.conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
-        raise no_target() from None
+    given = _read(dsn)
     where = (
         f"{given.get('user', '')}@{given.get('host', 'localhost')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
     )
@@ -62,6 +59,19 @@ def connect(dsn: str, *, application_name: str) -> psycopg.Connection[Any]:
         db.close()
         raise translate(error, where) from error
     return db
+
+
+def _read(dsn: str) -> dict[str, Any]:
+    try:
+        return conninfo.conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        raise no_target() from None
+
+
+def server_of(dsn: str) -> str:
+    """``host:port`` of a connection string, for messages."""
+    given = _read(dsn)
+    return f"{given.get('host') or given.get('hostaddr') or 'localhost'}:{given.get('port') or 5432}"
 
 
 def _settle(db: psycopg.Connection[Any]) -> None:

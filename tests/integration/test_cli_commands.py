@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -293,3 +294,13 @@ def test_run_waits_for_a_server_that_is_away(switchback: Command, source: Path) 
     wait_until("the sink waits for it", waits)
     assert process.poll() is None
     assert switchback.stop(process).code == 0
+
+
+def test_the_first_run_says_what_it_waits_for(switchback: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes the connection and never says a word
+        port = mute.getsockname()[1]
+        process = switchback.start("run", target=f"postgresql://joe@127.0.0.1:{port}/app?connect_timeout=5")
+        assert process.stderr
+        said = process.stderr.readline()
+        switchback.stop(process)
+    assert said == f"switchback: waiting for 127.0.0.1:{port} ...\n"
