@@ -300,7 +300,10 @@ def demo(
     rate: Annotated[int, typer.Option(min=1, help="transactions a second")] = 150,
     seconds: Annotated[int, typer.Option(min=1, help="how long to follow")] = 12,
 ) -> None:
-    """Show it all on a database of its own: copy a live application, follow it, prove it equal."""
+    """Show it all on databases of its own: copy a live application, prove it equal, move it there and back.
+
+    Its PostgreSQL server is embedded. It takes about a minute; on a busy machine: --rate 30.
+    """
     from operations.demo.show import Scale, show  # noqa: PLC0415
 
     raise typer.Exit(show(folder, Scale(rows, rate, seconds)))

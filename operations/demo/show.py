@@ -24,6 +24,7 @@ from operations.cutover.flip import Options, flip
 from operations.daemon import DAEMONS, Daemon
 from operations.demo.generate import generate
 from operations.demo.ledger import ROWS_SQL, Comparison, compare, read_ledger
+from operations.demo.patience import Patience
 from operations.demo.probe import PROBE, Probe
 from operations.run_display import PlainDisplay
 from operations.screen import out, say
@@ -35,6 +36,7 @@ from shared.settings import Settings, load_settings
 
 _MARK = "made-by-switchback-demo"
 _PATIENCE = 300.0
+_BUSY = "Is the machine busy? `switchback demo --rate 30` writes less"
 _LOOK_SECONDS = 0.2
 _SETTLE_SECONDS = 3.0
 _THERE_AND_BACK = (("postgres", "cutover", "PostgreSQL"), ("sqlite", "rollback", "SQLite"))
@@ -64,7 +66,7 @@ def show(folder: Path, scale: Scale) -> int:
         settings = _settings(source, target)
         step("switchback run: copy while the application writes")
         stack.enter_context(_daemons(settings))
-        took = _wait_in_step(settings, writing=True)
+        took = _wait_in_step(settings, Patience(folder / "ledger", scale.rate))
         say(f"   copied and in step after {took:.1f} s, while the application went on writing", "green")
         step(f"For {scale.seconds} s the replica follows; a reader adds up all credits on it again and again")
         probe = _follow(source, target, scale.seconds)
@@ -96,7 +98,7 @@ def _switch(settings: Settings, folder: Path, to: str, verb: str, name: str) -> 
     step(f"switchback {verb}: {name} becomes the primary, while the application writes")
     began = time.monotonic_ns()
     if flip(settings, to, Options()):
-        raise Retry(f"{name} did not become the primary")
+        raise Retry(f"{name} did not become the primary", remedy=_BUSY)
     time.sleep(_SETTLE_SECONDS)
     pauses = read_ledger(folder / "ledger").pauses(began, time.monotonic_ns())
     say(f"   the application's longest time without an acknowledged write: {pauses[0].milliseconds:.0f} ms", "green")
@@ -164,8 +166,11 @@ def _daemons(settings: Settings) -> Iterator[None]:
             daemon.wait(10)
 
 
-def _wait_in_step(settings: Settings, *, writing: bool = False) -> float:
-    """Wait until everything is copied and applied, or but for the last moment; the seconds that it took."""
+def _wait_in_step(settings: Settings, writing: Patience | None = None) -> float:
+    """Wait until everything is copied and applied; the seconds that it took.
+
+    While the application is ``writing`` it is enough to be in step, and where it writes too much it is told so.
+    """
     began = time.monotonic()
     shown = ""
     watch = Watch(settings, time.time())
@@ -181,10 +186,12 @@ def _wait_in_step(settings: Settings, *, writing: bool = False) -> float:
                 return time.monotonic() - began
             if status.phase == "stopped":
                 break
+            if writing and (said := writing.look(time.monotonic() - began, status)):
+                say(said)
             time.sleep(_LOOK_SECONDS)
     finally:
         watch.close()
-    raise Retry("the replica did not come in step", where=status.summary)
+    raise Retry("the replica did not come in step", where=status.summary, remedy=_BUSY)
 
 
 def _follow(source: Path, target: str, seconds: int) -> Probe:

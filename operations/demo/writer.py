@@ -26,6 +26,7 @@ from operations.demo.application import Application
 from operations.demo.following import FENCE, FollowingTarget
 from operations.demo.ledger import LedgerFile, read_ledger
 from operations.demo.mix import OPERATIONS, draw_kinds
+from operations.demo.patience import read_share
 from operations.demo.target import Refused, Unknown, open_target
 from shared.errors import BadInput
 
@@ -82,6 +83,7 @@ def write(work: Work) -> None:
     app = Application(target, draw, work.writer)
     pace = _Pace(work.rate)
     while not stopping:
+        pace.keep_to(work.rate * read_share(work.ledger))
         if not target.reconnect_if_lost() or not _look_around(app):
             continue
         for kind in draw_kinds(draw, ROUND):
@@ -140,10 +142,15 @@ class _Pace:
     """Keeps to a rate by a timetable; who is late goes at once, who is very late starts a new timetable."""
 
     def __init__(self, rate: float) -> None:
-        self._step = 1 / rate if rate > 0 else 0.0
+        self.keep_to(rate)
         self._next = time.monotonic()
 
+    def keep_to(self, rate: float) -> None:
+        """Another rate from now on."""
+        self._step = 1 / rate if rate > 0 else 0.0
+
     def wait(self) -> None:
+        """Until the next transaction is due."""
         if not self._step:
             return
         self._next += self._step
