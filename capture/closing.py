@@ -132,6 +132,8 @@ class Closing:
             return "capture was stopped"
         if now is None or now.id != attempt.id:
             return ""
+        if now.aborted:
+            return now.aborted.reason
         missing = [step.__name__.lower() for step in (Drained, Verified, Prepared) if not now.has(step)]
         seconds = attempt.asked.max_pause_ms / 1000
         return f"writers had waited for {seconds:g} s, and it was not yet {' nor '.join(missing)}"

@@ -17,6 +17,7 @@ def test_ctrl_c_in_the_hold_gives_it_up_and_says_how_far_it_came(world: World) -
     assert "interrupted and given up (reached: writers wait, the rest is in the log)" in errors
     assert "SQLite is the primary and takes writes, as before" in errors
     world.writes_go_on()
+    assert world.migration.capture.says("writers go on", "the operator's program was ended")
     world.migration.sink.thaw()
     wait_until("nothing is under way", lambda: world.state().attempt is None)
     world.flip("cutover")
