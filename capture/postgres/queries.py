@@ -21,18 +21,34 @@ from collections.abc import Sequence
 
 from shared.postgres.guards import GUARDS
 
+_CHECK = "coalesce(sum(hashint8extended(c.seq, c.ms)), 0)"
+"""Neither number nor time alone: a server that lost changes gives their numbers out again, but later."""
+
 LOOK = f"""
 SELECT s.role, s.lease, pg_snapshot_xmin(n.now)::text::bigint AS xmin, pg_snapshot_xmax(n.now)::text::bigint AS xmax,
-       w.waiting,
+       w.waiting, w.checks, w.last,
        (SELECT max(c.seq) FROM switchback.changes AS c WHERE %(held)s AND c.xid >= %(from)s::text::xid8) AS highest,
        CASE WHEN %(held)s THEN (SELECT count(*) FROM pg_locks AS l
          WHERE l.pid = %(holder)s AND l.mode = 'ShareRowExclusiveLock' AND l.granted) END AS locks,
        CASE WHEN w.waiting > 0 OR %(held)s THEN s.guards = {GUARDS} ELSE true END AS guarded
   FROM switchback.side AS s, (SELECT pg_current_snapshot() AS now) AS n, LATERAL
-       (SELECT count(*) AS waiting FROM switchback.changes AS c
+       (SELECT count(*) AS waiting, {_CHECK} AS checks, coalesce(max(c.xid::text::bigint), 0) AS last
+          FROM switchback.changes AS c
          WHERE c.xid >= %(from)s::text::xid8 AND c.seq > %(floor)s AND c.number = ANY (%(numbers)s)
            AND (%(held)s OR c.xid < pg_snapshot_xmin(n.now))) AS w
  WHERE s.stream = %(stream)s
+"""  # noqa: S608  (our own names)
+
+SINCE_SAVED = f"""
+SELECT s.horizon, s.saved,
+       (SELECT {_CHECK} FROM switchback.changes AS c
+         WHERE c.xid >= s.horizon::text::xid8 AND c.seq > s.floor AND c.number = ANY (%(numbers)s)
+           AND (c.xid < %(from)s::text::xid8 OR c.seq <= %(floor)s)) AS since
+  FROM (SELECT coalesce(nullif(j.progress ->> 'horizon', ''), '0')::bigint AS horizon,
+               coalesce((j.progress ->> 'floor')::bigint, 0) AS floor,
+               coalesce((j.progress ->> 'check')::bigint, 0) AS saved
+          FROM (SELECT coalesce(nullif(checkpoint, '')::json, '{{}}') AS progress
+                  FROM switchback.side WHERE stream = %(stream)s AND lease = %(lease)s) AS j OFFSET 0) AS s
 """  # noqa: S608  (our own names)
 
 _DECIDED = """

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from capture.postgres import queries
 from capture.postgres.images import Images
+from capture.postgres.losses import LOST, check_nothing_lost, grown
 from capture.postgres.superseded import Entry, stand_ins
 from capture.progress import Progress, decode_progress, encode_progress
 from capture.sqlite.chunks import Chunk
@@ -59,7 +60,10 @@ class PostgresSource:
         self._at = self.progress
         self._upto = 0  # the xid below which high() looked
         self._xmin = 0
+        self._last = 0  # the highest xid of what it has counted, and the sum over that
+        self._sum = 0
         self._top = 0  # and up to which seq, while writers are held
+        self._saved = 0  # up to which change the checkpoint stands for what was published
         self._marks: list[tuple[int, int]] = []  # published seq, and the xid below which everything is in it
 
     def _known_tables(self, schema: Schema) -> dict[int, Images]:
@@ -89,6 +93,7 @@ class PostgresSource:
         """Go on behind what was published."""
         self._at = progress
         self._look()
+        self._compare()
         self._marks = [(progress.seq, self._from)]
 
     def high(self) -> int:
@@ -106,6 +111,7 @@ class PostgresSource:
     def _where(self) -> dict[str, Any]:
         return {
             "stream": self._stream,
+            "lease": self._lease,
             "from": str(self._from),
             "floor": self._at.floor,
             "numbers": list(self._tables),
@@ -120,7 +126,7 @@ class PostgresSource:
             row = self._db.execute(queries.LOOK, self._where).fetchone()
         if row is None:
             raise SourceRestored("PostgreSQL knows nothing of being the primary", remedy=_RESTORED)
-        role, lease, xmin, xmax, waiting, highest, locks, guarded = row
+        role, lease, xmin, xmax, waiting, checks, last, highest, locks, guarded = row
         if role != "primary":
             raise Retry("PostgreSQL was closed for the next epoch", where=f"stream {self._stream}")
         if lease > self._lease:
@@ -128,14 +134,19 @@ class PostgresSource:
             raise LeaseLost(what, where=f"stream {self._stream}", remedy="Run one capture a stream")
         if lease < self._lease or xmax < self._from:
             what = f"PostgreSQL went back: lease {lease} of {self._lease}, transaction {xmax} of {self._from}"
-            raise SourceRestored(what, remedy=_RESTORED)
+            raise SourceRestored(what, remedy=LOST)
         if not guarded:
             self._refuse_triggers()
         if self.holder and not locks:
             raise Retry("the session that held the writers was ended", where=f"process {self.holder}")
         self._upto, self._xmin = (xmax if self.holder else xmin), xmin
+        self._last, self._sum = last, int(checks)
         self._top = (highest or 0) if self.holder else _NO_TOP
         return int(waiting)
+
+    def _compare(self) -> None:
+        with self._translated():
+            self._at = check_nothing_lost(self._db, self._where, self._at)
 
     def _refuse_triggers(self) -> None:
         self._check_shape()
@@ -148,12 +159,12 @@ class PostgresSource:
         with self._translated():
             self._db.execute("BEGIN READ ONLY")
             try:
-                yield from self._pages(after)
+                yield from self._pages(after, upto)
             finally:
                 if not self._db.closed:
                     self._db.execute("ROLLBACK")
 
-    def _pages(self, seq: int) -> Iterator[list[Change]]:
+    def _pages(self, seq: int, upto: int) -> Iterator[list[Change]]:
         decided = {**self._where, "upto": str(self._upto), "top": self._top}
         with self._db.cursor(name="changes") as cursor:
             cursor.execute(queries.PAGE, decided)
@@ -163,6 +174,8 @@ class PostgresSource:
                 seq += len(rows)
                 size = sum(sum(map(len, filter(None, row[3]))) for row in rows) + 1
                 batch = max(1, min(_PAGE_ROWS, batch * 8, _PAGE_BYTES * len(rows) // size))
+        if seq != upto:
+            raise Retry("the change log has changed between two looks at it", where=f"stream {self._stream}")
 
     def _page(self, rows: Sequence[tuple[Any, ...]], seq: int, decided: dict[str, Any]) -> list[Change]:
         page: list[Change] = []
@@ -191,24 +204,27 @@ class PostgresSource:
     def mark(self, high: int) -> dict[str, object]:
         """From where the log is to be read on behind that change."""
         floor = max(self._at.floor, self._top) if self.holder else self._at.floor
-        self._marks.append((high, self._xmin))
-        return {"horizon": str(self._xmin), "floor": floor}
+        horizon = min(self._xmin, self._last + 1)  # what is not captured may be lost, and its number given out again
+        self._marks.append((high, horizon))
+        return {"horizon": str(horizon), "floor": floor, "check": grown(self._at.check, self._sum)}
 
     def published(self, progress: Progress) -> None:
         """The group with the changes that were read is appended."""
         self._at = progress
 
     def save(self, progress: Progress) -> None:
-        """Write the checkpoint under the lease."""
+        """Write the checkpoint under the lease; from then on it stands for what was published before."""
+        self._compare()
         with self._translated():
             saved = self._db.execute(queries.SAVE, (encode_progress(progress), self._stream, self._lease)).rowcount
         if saved != 1:
             what = "another capture has taken over"
             raise LeaseLost(what, where=f"stream {self._stream}", remedy="Run one capture a stream")
+        self._saved = progress.seq
 
     def prune(self, upto: int, limit: int) -> int:
-        """Delete what was applied; returns how many changes went."""
-        place = bisect_right(self._marks, upto, key=lambda mark: mark[0])
+        """Delete what was applied and is behind the checkpoint, where nobody compares it; returns how many went."""
+        place = bisect_right(self._marks, min(upto, self._saved), key=lambda mark: mark[0])
         if not place:
             return 0
         self._marks = self._marks[place - 1 :]

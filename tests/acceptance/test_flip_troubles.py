@@ -17,6 +17,7 @@ import pytest
 
 from comparing import TABLES, assert_equal
 from daemons import wait_until
+from failover import Standby
 from fix_migration import STOPPED, Begin
 from fix_world import PATIENT, MakeWorld, World
 from shared.control.fold import State
@@ -199,6 +200,36 @@ def test_postgresql_restored_from_a_backup_is_found_out(
     own_postgres.start()
     world.migration.capture.start()
     world.migration.capture.assert_ended(STOPPED, "restored")
+
+
+def test_a_standby_that_lacks_commits_takes_over_and_nothing_more_is_published(
+    own_postgres: EmbeddedPostgres, make_world: MakeWorld, tmp_path: Path
+) -> None:
+    world = make_world(own_postgres.dsn)
+    world.flip("cutover")
+    world.application.end()
+    world.prober.end()
+    world.wait_in_step()
+    standby = Standby(own_postgres, tmp_path)
+    _write_and_wait(world, 7, "kept")
+    standby.replays_up_to_here()
+    _write_and_wait(world, 8, "lost")
+    standby.takes_over()
+    with psycopg.connect(own_postgres.dsn) as application:
+        application.execute("UPDATE bulk SET b = 'written on the standby' WHERE id = 9")
+    world.migration.capture.assert_ended(STOPPED, "PostgreSQL lost commits")
+    with closing(sqlite3.connect(world.migration.source)) as db:
+        [before, after] = db.execute("SELECT b FROM bulk WHERE id IN (8, 9) ORDER BY id").fetchall()
+    assert before == ("lost",)
+    assert after != ("written on the standby",)
+
+
+def _write_and_wait(world: World, key: int, text: str) -> None:
+    with psycopg.connect(world.migration.dsn) as application:
+        application.execute("UPDATE bulk SET b = %s WHERE id = %s", (text, key))
+    with closing(sqlite3.connect(world.migration.source)) as db:
+        query = "SELECT b FROM bulk WHERE id = ?"
+        wait_until("SQLite has it", lambda: db.execute(query, (key,)).fetchone() == (text,))
 
 
 def test_an_older_copy_of_the_closed_file_is_found_out(world: World, tmp_path: Path) -> None:

@@ -204,6 +204,8 @@ def test_what_was_applied_is_pruned_and_no_more(captured: Captured) -> None:
     applied = captured.progress.seq
     captured.run("UPDATE parent SET n = 2")
     captured.read()
+    assert captured.source.prune(applied, 100) == 0  # the checkpoint is older
+    captured.source.save(captured.progress)
     assert captured.source.prune(applied, 100) == 3
     assert captured.source.depth()[0] == 3
     captured.restart()

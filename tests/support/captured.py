@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from msgspec import structs
 
 from capture.postgres.holding import PostgresHold
 from capture.postgres.source import PostgresSource
@@ -46,13 +47,26 @@ class Captured:
         """Capture anew, from its checkpoint."""
         if hasattr(self, "source"):
             self.source.save(self.progress)
+        self._open()
+        self.progress = self.source.progress
+        self.source.go_on(self.progress)
+
+    def restart_from_log(self) -> None:
+        """Capture anew after it was killed: the log says how far it came, the checkpoint may be older."""
+        self._open()
+        self.source.go_on(self.progress)
+
+    def forget_sum(self) -> None:
+        """As an older version left the last group's header."""
+        self.progress = structs.replace(self.progress, check=0)
+
+    def _open(self) -> None:
+        if hasattr(self, "source"):
             self.source.close()
         self.source = PostgresSource(self.dsn, STREAM)
         self.hold = PostgresHold(lambda: self.dsn, STREAM)
         self.hold.source = self.source
         self.hold.lease = self.source.take_lease()
-        self.source.go_on(self.source.progress)
-        self.progress = self.source.progress
 
     def connect(self, **more: Any) -> psycopg.Connection[Any]:
         return psycopg.connect(self.dsn, **more)

