@@ -51,6 +51,26 @@ def captured(tmp_path: Path, postgres_dsn: str) -> Iterator[Captured]:
     captured.close()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE INDEX i ON t (v)",
+        "CREATE UNIQUE INDEX i ON t (v)",
+        "DROP INDEX was",
+        "CREATE VIEW w AS SELECT v FROM t",
+        "CREATE TABLE other (a int)",
+        "ALTER TABLE t ADD CONSTRAINT c CHECK (id > 0)",
+    ],
+)
+def test_what_changes_no_column_of_a_captured_table_may_come_and_go(captured: Captured, statement: str) -> None:
+    captured.run("CREATE INDEX was ON t (v)")
+    captured.run(statement, "UPDATE t SET v = 'new' WHERE id = 2")
+    assert len(captured.read()) == 1
+    assert captured.source.depth()
+    captured.restart()
+    captured.assert_same()
+
+
 @pytest.mark.parametrize("statements", BEHIND, ids=lambda statements: statements[0])
 def test_capture_stops_where_its_triggers_were_touched(captured: Captured, statements: tuple[str, ...]) -> None:
     captured.run("UPDATE t SET v = 'seen' WHERE id = 2")

@@ -90,6 +90,35 @@ def _open_and_look(settings: Settings, logger: Logger) -> None:
         source.high()
 
 
+@pytest.mark.parametrize(
+    ("statement", "undo"),
+    [("CREATE INDEX i ON t (v)", "DROP INDEX i"), ("CREATE TABLE other (a)", "DROP TABLE other")],
+)
+def test_an_index_or_a_table_that_comes_stops_capture_and_once_it_is_gone_again_nothing_is_missing(
+    app: sqlite3.Connection, settings: Settings, logger: Logger, statement: str, undo: str
+) -> None:
+    with open_source(settings, logger) as source:
+        source.take_lease()
+        app.execute(statement)
+        app.execute("UPDATE t SET v = 'logged'")
+        with pytest.raises(SchemaChanged, match="a migration changed"):
+            source.high()
+    with pytest.raises(SchemaChanged, match="while capture was away"):
+        _open_and_look(settings, logger)
+    app.execute(undo)
+    with open_source(settings, logger) as source:
+        source.take_lease()
+        assert [change.values[1] for page in source.changes(0, source.high()) for change in page] == ["logged"] * 2
+
+
+def test_views_and_statistics_may_come(app: sqlite3.Connection, settings: Settings, logger: Logger) -> None:
+    with open_source(settings, logger) as source:
+        source.take_lease()
+        app.execute("CREATE VIEW w AS SELECT v FROM t")
+        app.execute("ANALYZE")
+        assert source.high() == 0
+
+
 def test_triggers_saved_dropped_and_made_again_around_writes_stop_capture(
     app: sqlite3.Connection, pipeline: InProcess
 ) -> None:
