@@ -11,6 +11,9 @@ import pytest
 from command import QuickCommand
 from daemons import Migration
 from fix_migration import BAD_INPUT, STOPPED
+from shared.sqlite.catalog import read_schema
+from shared.sqlite.connection import connect, writing
+from shared.sqlite.installation import install_within
 
 _TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
 
@@ -76,6 +79,30 @@ def test_unfence_gives_the_file_back_as_it_was(migration: Migration) -> None:
     with closing(sqlite3.connect(migration.source)) as file:
         assert file.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall() == before
         file.execute("UPDATE bulk SET a = 1")
+
+
+def test_complete_leaves_a_file_alone_that_is_captured_for_another_stream(migration: Migration) -> None:
+    """With a mistyped --source it would take away the triggers of a capture that runs, or delete its file."""
+    migration.start()
+    migration.wait_in_step()
+    command = QuickCommand(migration.source.parent, **migration.settings)
+    assert command("cutover", "--unverified").code == 0
+    other = migration.source.with_name("other.db")
+    with closing(sqlite3.connect(other)) as file:
+        file.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        with closing(connect(other)) as db, writing(db):
+            install_within(db, read_schema(db), "other")
+        before = list(file.iterdump())
+        for words in ((), ("--no-keep-data",), ("--unfence",)):
+            said = command("complete", "--yes", *words, source=str(other))
+            assert said.code == BAD_INPUT, said.out + said.errors
+            assert "this file is captured for stream other, not app. Give --stream other" in said.errors
+        assert list(file.iterdump()) == before
+    with psycopg.connect(migration.dsn) as postgres:
+        assert postgres.execute("SELECT stream, role FROM switchback.side").fetchall() == [("app", "primary")]
+    said = command("complete", "--yes")  # nothing of it was done before: the right file is completed
+    assert said.code == 0, said.out + said.errors
+    migration.capture.assert_ended(STOPPED, "completed")
 
 
 def test_capture_of_another_stream_leaves_a_closed_file_closed(migration: Migration) -> None:
