@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -288,6 +290,56 @@ def test_a_capture_that_was_deposed_is_told_so_and_not_of_a_loss(captured: Captu
         captured.source.save(captured.progress)
         with pytest.raises(LeaseLost):
             deposed.save(before)
+
+
+def _write_on(captured: Captured, seed: int, done: threading.Event) -> None:
+    chance = random.Random(seed)
+    with captured.connect() as db:
+        while not done.is_set():
+            for _ in range(chance.randrange(1, 5)):
+                key = seed * 10 + chance.randrange(5)
+                db.execute("INSERT INTO t VALUES (%s, '') ON CONFLICT (id) DO UPDATE SET v = length(t.v)", (key,))
+            if chance.random() < 0.2:
+                db.rollback()
+            db.commit()
+
+
+def _read_in_a_hold(captured: Captured) -> None:
+    if captured.hold.hold(20.0) == "":
+        captured.read()
+        captured.hold.let_go()
+
+
+STEPS: list[tuple[int, Callable[[Captured], object]]] = [
+    (6, Captured.read),
+    (2, lambda captured: captured.source.save(captured.progress)),
+    (2, lambda captured: captured.source.prune(captured.progress.seq - 10, 50)),
+    (2, Captured.restart_from_log),
+    (1, _read_in_a_hold),
+]
+
+
+def test_where_nothing_is_lost_nothing_is_said_however_writers_holds_and_restarts_overlap(captured: Captured) -> None:
+    done = threading.Event()
+    writers = [threading.Thread(target=_write_on, args=(captured, seed, done)) for seed in range(1, 5)]
+    for writer in writers:
+        writer.start()
+    chance, (weights, steps) = random.Random(0), zip(*STEPS, strict=True)
+    try:
+        with captured.connect() as elsewhere:
+            for step in chance.choices(steps, weights, k=200):
+                step(captured)
+                if chance.random() < 0.3:
+                    elsewhere.commit()
+                    elsewhere.execute("SELECT pg_current_xact_id()")
+    finally:
+        done.set()
+        for writer in writers:
+            writer.join()
+    while captured.read():
+        pass
+    captured.restart_from_log()
+    captured.assert_same()
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["whole", "lost"])
