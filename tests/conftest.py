@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
+from hypothesis import HealthCheck, settings
+
+if not os.environ.get("CI"):  # there Hypothesis has a profile of its own, which has no deadline either
+    settings.register_profile("switchback", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("switchback")
+
 pytest_plugins = [
     "progress",
     "fix_postgres",
