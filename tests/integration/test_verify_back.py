@@ -208,7 +208,7 @@ def test_a_cutover_during_the_verification_ends_it(pair: Pair) -> None:
 
 def test_another_epoch_than_the_databases_is_told_of(pair: Pair, turned: Turned) -> None:
     turned.follow()
-    with pytest.raises(Stop, match="in epoch 2 the primary is sqlite"):
+    with pytest.raises(Stop, match="in epoch 2 the primary is SQLite"):
         Latest(pair.settings, 2)
 
 

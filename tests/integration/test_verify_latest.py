@@ -162,5 +162,5 @@ def test_without_a_full_pass_it_says_so(pair: Pair) -> None:
 
 
 def test_databases_that_are_in_another_epoch_are_told_of(pair: Pair) -> None:
-    with pytest.raises(Stop, match="in epoch 1 the primary is postgres, but the databases say sqlite"):
+    with pytest.raises(Stop, match="in epoch 1 the primary is PostgreSQL, but the databases say SQLite"):
         Latest(pair.settings, 1)
