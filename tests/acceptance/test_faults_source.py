@@ -160,7 +160,7 @@ def _readers(path: Path, count: int = 2) -> Iterator[list[str]]:
                 except sqlite3.Error as error:
                     trouble.append(str(error))
 
-    threads = [threading.Thread(target=read) for _ in range(count)]
+    threads = [threading.Thread(target=read, daemon=True) for _ in range(count)]
     for thread in threads:
         thread.start()
     try:

@@ -134,7 +134,7 @@ def _in_a_hold(world: World, verb: str, act: Callable[[], None], waits: Callable
     """Act between ``held`` and what follows, which waits for the sink until the act has begun to wait."""
     process = world.freeze_in_hold(verb, *(() if code else PATIENT))
     try:
-        acting = threading.Thread(target=act)
+        acting = threading.Thread(target=act, daemon=True)
         acting.start()
         wait_until("it waits for the hold", waits)
         time.sleep(0.1)  # SQLite does not say who waits

@@ -307,7 +307,7 @@ def test_a_writer_that_never_learns_is_refused_and_counted(world: World) -> None
                 except psycopg.Error as error:
                     refused.append(str(error.sqlstate))
 
-    stubborn = threading.Thread(target=insist)
+    stubborn = threading.Thread(target=insist, daemon=True)
     stubborn.start()
     wait_until("it was refused", lambda: len(refused) > 20)
     status = world.command("status", "--json").json

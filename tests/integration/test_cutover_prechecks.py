@@ -147,7 +147,7 @@ def test_writers_that_take_turns_all_the_time_are_not_one_that_holds_the_lock(tm
 
     with closing(EmbeddedLog(tmp_path / "log.db")) as log:
         checks = Prechecks(Settings(source=path, stream="app"), log, State())
-        writer = threading.Thread(target=write)
+        writer = threading.Thread(target=write, daemon=True)
         writer.start()
         found = [one for _ in range(5) if writes.wait(30) for one in checks.writers()]
         ended.set()

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
+from daemons import wait_until
 from operations.application.env_watch import watching
 from operations.application.following import Following, Moved, switchback_engine
 from shared.errors import BadInput, Stop
@@ -72,7 +73,7 @@ def test_a_unit_that_meets_the_fence_waits_for_the_other_side_and_is_done_there(
 
     sides.switch_postgres(primary=False)
     sides.close_sqlite()
-    seller = threading.Thread(target=lambda: following.run(work))
+    seller = threading.Thread(target=lambda: following.run(work), daemon=True)
     seller.start()
     assert tries.wait(10)
     sides.to_postgres(1) if to == "postgres" else sides.to_sqlite(2)
@@ -162,10 +163,10 @@ def test_a_commit_that_breaks_off_is_not_repeated(sides: TwoSides) -> None:
         tries.append(1)
         _sale("a")(db)
         pid = db.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s"
         with sides.pg() as other:
-            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s"
-            while other.execute(end, (pid,)).fetchall():  # PostgreSQL 13 cannot wait for it itself
-                pass
+            other.autocommit = True  # within a transaction the list of sessions stays as it was
+            wait_until("its session is gone", lambda: not other.execute(end, (pid,)).fetchall())
 
     with pytest.raises(OperationalError):
         following.run(work)

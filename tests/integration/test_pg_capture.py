@@ -145,7 +145,7 @@ def test_writers_wait_for_a_hold_and_are_not_refused(captured: Captured) -> None
         captured.run("UPDATE parent SET n = 8 WHERE id = 1")
         done.set()
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
     assert not done.wait(0.3)
     captured.hold.let_go()
@@ -267,7 +267,7 @@ def test_random_writers_side_by_side_come_to_what_is_there(captured: Captured) -
                 except (errors.DeadlockDetected, errors.UniqueViolation):
                     pass
 
-    writers = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
+    writers = [threading.Thread(target=write, args=(seed,), daemon=True) for seed in range(4)]
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers):

@@ -123,7 +123,7 @@ def test_while_a_table_is_vacuumed_or_analysed_no_writer_is_made_to_wait(capture
     with captured.connect() as other, captured.connect(autocommit=True) as writer:
         other.execute("LOCK TABLE two IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM and ANALYZE do
         writer.execute("SET lock_timeout = '10ms'")
-        holding = threading.Thread(target=captured.hold.hold, args=(0.5,))
+        holding = threading.Thread(target=captured.hold.hold, args=(0.5,), daemon=True)
         holding.start()
         while holding.is_alive():  # to its very end, when its time is over
             writer.execute("UPDATE two SET n = n + 1 WHERE id = 1")

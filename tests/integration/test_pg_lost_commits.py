@@ -321,7 +321,7 @@ STEPS: list[tuple[int, Callable[[Captured], object]]] = [
 
 def test_where_nothing_is_lost_nothing_is_said_however_writers_holds_and_restarts_overlap(captured: Captured) -> None:
     done = threading.Event()
-    writers = [threading.Thread(target=_write_on, args=(captured, seed, done)) for seed in range(1, 5)]
+    writers = [threading.Thread(target=_write_on, args=(captured, seed, done), daemon=True) for seed in range(1, 5)]
     for writer in writers:
         writer.start()
     chance, (weights, steps) = random.Random(0), zip(*STEPS, strict=True)

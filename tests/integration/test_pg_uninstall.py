@@ -95,8 +95,8 @@ def test_two_writers_in_opposite_orders_write_on_while_it_is_removed(captured: C
 
     removed = threading.Event()
     writers = [
-        threading.Thread(target=write, args=(0, "one", "two")),
-        threading.Thread(target=write, args=(1, "two", "one")),
+        threading.Thread(target=write, args=(0, "one", "two"), daemon=True),
+        threading.Thread(target=write, args=(1, "two", "one"), daemon=True),
     ]
     for writer in writers:
         writer.start()

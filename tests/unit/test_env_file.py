@@ -95,7 +95,7 @@ def test_whoever_reads_meanwhile_sees_the_one_or_the_other(path: Path) -> None:
             if values.get("A") != values.get("B"):
                 torn.append(values)
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
     for number in range(200):
         write_env_file(path, {"A": str(number), "B": str(number)})

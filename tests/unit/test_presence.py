@@ -47,7 +47,7 @@ def test_of_many_daemons_that_start_at_once_one_is_the_first(tmp_path: Path) -> 
             first.append(notebook._first)
             together.wait()
 
-    starting = [threading.Thread(target=start) for _ in range(8)]
+    starting = [threading.Thread(target=start, daemon=True) for _ in range(8)]
     for one in starting:
         one.start()
     for one in starting:
