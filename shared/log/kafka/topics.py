@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import AuthorizationError, TopicAlreadyExistsError
 
 from shared.errors import BadInput
@@ -133,10 +135,16 @@ def _make(admin: Any, topics: Mapping[str, Topic], replicas: int) -> None:  # no
 
 
 def _await_made(admin: Any, names: Iterable[str]) -> dict[str, int]:  # noqa: ANN401
-    """The broker knows of a topic a moment after the controller has answered, to whichever program that was."""
+    """The broker knows of a topic a moment after the controller has answered, to whichever program that was.
+
+    And a moment later it leads it: until then it refuses what is written, and answers no question for offsets.
+    """
     deadline = time.monotonic() + _MOST_PATIENT_MS / 1000
     while not all((there := _partitions(admin, names)).values()) and time.monotonic() < deadline:
         time.sleep(0.01)
+    ends = {TopicPartition(name, 0): OffsetSpec.LATEST for name, count in there.items() if count}
+    with suppress(AuthorizationError):  # who may not ask is refused later, where it is named
+        admin.list_partition_offsets(ends, timeout_ms=_MOST_PATIENT_MS)
     return there
 
 
