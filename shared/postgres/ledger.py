@@ -19,6 +19,11 @@ from shared.tables import Schema
 DDL = files(__package__).joinpath("ledger.sql").read_text(encoding="utf-8")
 _COLUMNS = "token, incarnation, lease, number, log_offset, epoch, seq, source_time_ms, copied, applied_at"
 _READ = f"SELECT {_COLUMNS}, clock_timestamp() AS now FROM switchback.ledger WHERE stream = %s"  # noqa: S608
+_ADD = """
+INSERT INTO switchback.ledger (stream)
+SELECT %s WHERE NOT EXISTS (SELECT FROM switchback.ledger WHERE stream = %s) ON CONFLICT DO NOTHING
+"""
+"""ON CONFLICT alone would wait for the sink that is just writing to that row, with the lock that all streams need."""
 _TAKE = "UPDATE switchback.ledger SET token = token + 1 WHERE stream = %s RETURNING token"
 _ADVANCE = """
 UPDATE switchback.ledger
@@ -62,7 +67,7 @@ def prepare(db: psycopg.Connection[Any], stream: str) -> None:
         if not exists(db):
             _make_schema(db)
             db.execute(DDL.encode())
-        db.execute("INSERT INTO switchback.ledger (stream) VALUES (%s) ON CONFLICT DO NOTHING", (stream,))
+        db.execute(_ADD, (stream, stream))
 
 
 def _make_schema(db: psycopg.Connection[Any]) -> None:

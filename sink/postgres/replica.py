@@ -62,11 +62,11 @@ class PostgresReplica:
     def open(self) -> tuple[Ledger, Schema | None]:
         """Take the stream over; Retry while another sink holds it."""
         with translated(where="the target's ledger"):
-            ledger.prepare(self._db, self._stream)
             got = self._db.execute(_LOCK, (self._stream,)).fetchone()
             if not got or not got[0]:
                 what = "another sink is applying this stream; waiting for it to end"
                 raise Retry(what, where=f"stream {self._stream}")
+            ledger.prepare(self._db, self._stream)
             self._silence()
             self._token = ledger.take_token(self._db, self._stream)
             self._read_schema()
