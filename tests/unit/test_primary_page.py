@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from shared.control.fold import State, judge
+from attempts import after
+from shared.control.fold import State
 from shared.control.records import (
     Aborted,
     Asked,
@@ -62,14 +63,6 @@ def ask(port: int) -> Ask:
     return asking
 
 
-def _after(*records: Record) -> State:
-    state = State()
-    for record in records:
-        state, void = judge(state, record)
-        assert not void
-    return state
-
-
 def test_before_the_daemon_has_looked_it_does_not_guess(ask: Ask) -> None:
     assert ask() == (503, {"stream": "app", "phase": "unknown"})
 
@@ -83,7 +76,7 @@ def test_it_says_who_is_primary(page: PrimaryPage, ask: Ask, path: str) -> None:
 
 def test_after_a_flip_it_says_since_when(page: PrimaryPage, ask: Ask) -> None:
     page.update(State())
-    page.update(_after(*TO_OPEN))
+    page.update(after(*TO_OPEN))
     _, found = ask()
     assert (found["epoch"], found["primary"], found["phase"]) == (1, "postgres", "normal")
     assert found["since"] == "2026-01-31T09:12:44.103Z"
@@ -104,7 +97,7 @@ def test_after_a_flip_it_says_since_when(page: PrimaryPage, ask: Ask) -> None:
 def test_it_says_what_an_application_would_notice(
     page: PrimaryPage, ask: Ask, records: list[Record], phase: str
 ) -> None:
-    page.update(_after(*records))
+    page.update(after(*records))
     _, found = ask()
     assert found["phase"] == phase
     assert (found["attempt"] == "a") == (phase in {"asked", "held", "closed"})
