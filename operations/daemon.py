@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from shared.errors import BUG_EXIT_CODE
@@ -45,8 +46,8 @@ class Daemon:
         self._started = self._due = 0.0
         self._failures = self._bugs = 0
 
-    def start(self) -> None:
-        """Start it now."""
+    def load(self) -> None:
+        """Let it load its programs, which takes half a second; it touches nothing before it is told to ``begin``."""
         command = [sys.executable, "-P", "-m", _MODULES.get(self.name, f"{self.name}.app"), "--supervised"]
         self._process = subprocess.Popen(
             command,
@@ -64,6 +65,19 @@ class Daemon:
             target=self._read, args=(self._process,), name=f"{self.name}-stderr", daemon=True
         )
         self._reader.start()
+
+    def begin(self) -> None:
+        """Let it work."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it ended already: ``tend`` will see that
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+
+    def start(self) -> None:
+        """Start it now."""
+        self.load()
+        self.begin()
 
     def tend(self) -> None:
         """Look after it: note how it ended, start it again when it is time."""

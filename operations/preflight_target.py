@@ -15,7 +15,7 @@ from operations.preflight import Check, Result
 from operations.wording import offsets
 from shared.errors import BadInput
 from shared.findings import Finding
-from shared.log.opening import check_place, open_log_of
+from shared.log.opening import open_log_of, would_make
 from shared.postgres.bypasses import other_ways_in
 from shared.postgres.connection import connect, translated
 from shared.postgres.ledger import read_ledger, read_source_schema
@@ -64,7 +64,7 @@ def target_checks(settings: Settings) -> list[Check]:
 
 
 def log_checks(settings: Settings) -> list[Check]:
-    """The check of the log; an embedded one is not created by looking."""
+    """The check of the log; nothing is created by looking."""
     return [Check("log", lambda: _look_at_log(settings))]
 
 
@@ -156,17 +156,14 @@ def _has_rows(db: Target, name: str) -> bool:
 
 def _look_at_log(settings: Settings) -> Found:
     url = settings.log
-    if url.startswith("embedded:"):
-        path = Path(url.removeprefix("embedded:"))
-        if since := completed_since(settings):
-            what = f"the migration of this stream is completed since {since}"
-            remedy = "Nothing is left to do; a new migration needs a stream name of its own"
-            yield Finding("refuse", "completed", what, f"stream {settings.stream}", remedy)
-            return
-        if not path.exists():
-            check_place(settings)
-            yield f"{path} will be created"
-            return
+    if url.startswith("embedded:") and (since := completed_since(settings)):
+        what = f"the migration of this stream is completed since {since}"
+        remedy = "Nothing is left to do; a new migration needs a stream name of its own"
+        yield Finding("refuse", "completed", what, f"stream {settings.stream}", remedy)
+        return
+    if missing := would_make(settings):
+        yield f"{', '.join(missing)} will be created"
+        return
     with closing(open_log_of(settings)) as log:
         first, end = log.spine.bounds()
         yield f"{url}, {offsets(first, end)}"

@@ -38,33 +38,48 @@ def run(settings: Settings, *, until_synced: bool) -> int:
         if is_running(settings.state_dir, settings.stream, name):
             remedy = "See switchback status; stop it first"
             raise BadInput(f"{name} is running already", where=f"stream {settings.stream}", remedy=remedy)
-    if not note_path(settings.state_dir, settings.stream, "capture").exists():
-        from operations.first_look import look_first  # noqa: PLC0415  (once: later the daemons begin sooner without)
-
-        look_first(settings)
-    stop, enough = threading.Event(), threading.Event()
-    _stop_on_signals(stop, enough)
     live = out.is_terminal
     display: Display = LiveDisplay() if live else PlainDisplay()
     quiet = {"SWITCHBACK_LOG_LEVEL": "warning"} if live and settings.log_level == "info" else {}
     daemons = [Daemon(name, settings, display.message, **quiet) for name in DAEMONS]
+    for daemon in daemons:
+        daemon.load()
+    try:
+        _look_first(settings)  # while they load
+    except BaseException:
+        _stop(daemons)
+        raise
+    code = _work(settings, daemons, display, until_synced=until_synced)
+    for daemon in daemons:
+        if daemon.exit_code is not None:
+            complain(f"{daemon.name}: {daemon.last_words or f'ended with exit code {daemon.exit_code}'}")
+    return code
+
+
+def _look_first(settings: Settings) -> None:
+    if not note_path(settings.state_dir, settings.stream, "capture").exists():
+        from operations.first_look import look_first  # noqa: PLC0415  (once: later the daemons begin sooner without)
+
+        look_first(settings)
+
+
+def _work(settings: Settings, daemons: list[Daemon], display: Display, *, until_synced: bool) -> int:
+    stop, enough = threading.Event(), threading.Event()
+    _stop_on_signals(stop, enough)
     synced = enough.set if until_synced else lambda: None
+    began = time.time()
     with display:
-        looker = threading.Thread(target=_look, args=(settings, display, stop, synced), daemon=True)
+        looker = threading.Thread(target=_look, args=(settings, display, stop, synced, began), daemon=True)
         try:
             for daemon in daemons:
-                daemon.start()
+                daemon.begin()
             looker.start()
-            code = _supervise(daemons, enough)
+            return _supervise(daemons, enough)
         finally:
             stop.set()
             _stop(daemons)
             if looker.is_alive():
                 looker.join(_LOOK_SECONDS)
-    for daemon in daemons:
-        if daemon.exit_code is not None:
-            complain(f"{daemon.name}: {daemon.last_words or f'ended with exit code {daemon.exit_code}'}")
-    return code
 
 
 def _supervise(daemons: list[Daemon], enough: threading.Event) -> int:
@@ -76,12 +91,17 @@ def _supervise(daemons: list[Daemon], enough: threading.Event) -> int:
     return 0
 
 
-def _look(settings: Settings, display: Display, stop: threading.Event, synced: Callable[[], None]) -> None:
-    """Runs beside the supervisor, because a server that is away makes a look take long."""
+def _look(
+    settings: Settings, display: Display, stop: threading.Event, synced: Callable[[], None], began: float
+) -> None:
+    """Runs beside the supervisor, because a server that is away makes a look take long.
+
+    ``began`` is a time before the daemons began, so that their notes are told from older ones.
+    """
     from operations.status import Watch  # noqa: PLC0415  (takes as long to load as a daemon takes to begin)
 
     goal: int | None = None
-    with closing(Watch(settings, time.time())) as watch:
+    with closing(Watch(settings, began)) as watch:
         pause = _LOOK_SECONDS
         while not stop.wait(pause):
             status = watch.look()

@@ -52,8 +52,7 @@ def open_log(  # noqa: PLR0913  (what there is to know of a log)
     if scheme == "kafka":
         from shared.log.kafka import KafkaLog  # noqa: PLC0415  (a migration without a broker need not load it)
 
-        bootstrap = url.removeprefix("kafka://").rstrip("/")
-        return KafkaLog(bootstrap, stream, client, retention_ms=retention_ms, replication=replication, make=make)
+        return KafkaLog(_bootstrap(url), stream, client, retention_ms=retention_ms, replication=replication, make=make)
     raise no_log()
 
 
@@ -74,6 +73,30 @@ def check_place(settings: Settings) -> None:
         return
     what = "the log's folder cannot be written to" if folder.is_dir() else "the log's folder does not exist"
     raise BadInput(what, where=str(folder), remedy="Name a file in a folder that can be written to")
+
+
+def would_make(settings: Settings) -> list[str]:
+    """The file or the topics that opening the log would make; nothing is made by looking.  Raises as opening does."""
+    url = settings.log
+    if url.startswith("embedded:"):
+        check_place(settings)
+        return [] if log_is_there(settings) else [url.removeprefix("embedded:")]
+    if urlsplit(url).scheme != "kafka":
+        raise no_log()
+    from shared.log.kafka import try_kafka  # noqa: PLC0415  (a migration without a broker need not load it)
+
+    kafka = settings.kafka
+    return try_kafka(
+        _bootstrap(url),
+        settings.stream,
+        client_settings(kafka),
+        retention_ms=settings.retention_days * _DAY_MS,
+        replication=kafka.replication,
+    )
+
+
+def _bootstrap(url: str) -> str:
+    return url.removeprefix("kafka://").rstrip("/")
 
 
 def client_settings(kafka: Kafka) -> dict[str, object]:

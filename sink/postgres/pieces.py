@@ -1,8 +1,8 @@
 """Writing the pieces of a snapshot to PostgreSQL.
 
-A piece goes by COPY straight into the table unless rows of its key range are there already (changes may run
-ahead of the snapshot), and through the staging table where that guess fails.  The COPY stays open until the
-next call: PostgreSQL takes its rows in while the next piece is decoded, instead of one waiting for the other.
+Pieces go by COPY straight into the table unless rows of their key range are there already (changes may run
+ahead of the snapshot), and through the staging table where that guess fails.  The COPY stays open for the pieces
+that follow: PostgreSQL takes rows in while the next piece is decoded, instead of one waiting for the other.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from shared.groups import Rows
 from sink.postgres.plan import Misfit, TablePlan
 from sink.postgres.rows import RowWriter
 
-_UNFIT = (psycopg.DataError, TypeError)
-"""What psycopg or PostgreSQL says of a value that does not fit; our own codecs then name it."""
+_UNFIT = (psycopg.DataError, TypeError, psycopg.errors.CheckViolation, psycopg.errors.NotNullViolation)
+"""What psycopg or PostgreSQL says of a value that does not fit; row by row it is then named."""
+
+_PIECES_A_COPY = 4
+"""They are kept until it ends, in case that they must be written again."""
 
 Row = tuple[Any, ...]
 
@@ -34,53 +37,55 @@ class PieceWriter:
         self._db = db
         self._plans = plans
         self._rows = rows
-        self._left: Rows | None = None  # the piece that is not known to be written yet
-        self._copy: ExitStack | None = None  # its COPY, in a savepoint
+        self._left: list[Rows] = []  # the pieces of a table that are not known to be written yet
+        self._copy: ExitStack | None = None  # their COPY, in a savepoint
+        self._write_row: Callable[[Row], None]
+        self._clear = False  # whether nothing is known to stand behind the rows of that COPY
 
     @property
     def table(self) -> str:
-        """The table of the piece that is not known to be written yet, "" where there is none."""
-        return self._left.table if self._left else ""
+        """The table of the pieces that are not known to be written yet, "" where there are none."""
+        return self._left[0].table if self._left else ""
 
     def write(self, piece: Rows) -> int:
         """Write a piece, or begin to; returns its number of rows.  Raises Misfit, and may then be called again."""
         rows = self._convert(piece)
-        self.settle()
-        self._left = piece
-        plan = self._plans(piece.table)
+        if rows is None or not self._goes_on(piece):
+            self.settle()
+        self._left.append(piece)
         try:
-            if rows is not None and not self._range_taken(plan, piece):
-                self._begin(plan, rows)
+            if rows is not None and (self._copy or self._begin(piece)):
+                self._send(rows)
             else:
-                self._write_left(by_stage=rows is not None)
+                self._write_left()
         except Misfit:
-            self._left = None  # the caller has it still
+            self._left.pop()  # the caller has it still
             raise
         return len(piece.columns[0])
 
     def settle(self) -> None:
-        """Wait until the last piece is written; raises Misfit, and may then be called again."""
-        if self._left is None:
+        """Wait until all pieces are written; raises Misfit, and may then be called again."""
+        if not self._left:
             return
         copy, self._copy = self._copy, None
-        if copy is None:  # a column was widened for it
-            self._write_left(by_stage=True)
+        if copy is None:  # a column was widened for them
+            self._write_left()
             return
         try:
             copy.close()
         except psycopg.errors.UniqueViolation:
             self._rows.fallbacks["copy"] += 1
             self._rows.undone()
-            self._write_left(by_stage=True)
+            self._write_left()
         except _UNFIT:
             self._rows.undone()
-            self._write_left(by_stage=False)
+            self._write_left()
         else:
-            self._left = None
+            self._left = []
 
     def drop(self) -> None:
         """Give up what is under way: the transaction is to be rolled back."""
-        copy, self._copy, self._left = self._copy, None, None
+        copy, self._copy, self._left = self._copy, None, []
         if copy is not None:
             with suppress(_Dropped), copy:
                 raise _Dropped
@@ -95,21 +100,37 @@ class PieceWriter:
             self.settle()  # the table is about to be altered
             raise
 
-    def _range_taken(self, plan: TablePlan, piece: Rows) -> bool:
-        if plan.statements.range_taken is None:
-            return False
-        keys = piece.columns[plan.table.key_places[0]]
-        row = self._db.execute(plan.statements.range_taken, (min(keys), max(keys))).fetchone()
-        return bool(row and row[0])
+    def _goes_on(self, piece: Rows) -> bool:
+        """Whether the COPY that is open can take it."""
+        return bool(self._copy) and self._clear and piece.table == self.table and len(self._left) < _PIECES_A_COPY
 
-    def _begin(self, plan: TablePlan, rows: list[Row]) -> None:
+    def _begin(self, piece: Rows) -> bool:
+        """Open a COPY for the piece; False where rows of its range are there."""
+        plan = self._plans(piece.table)
+        taken, self._clear = self._look(plan, piece)
+        if taken:
+            return False
         with ExitStack() as stack:
             stack.enter_context(self._db.transaction())
             cursor = stack.enter_context(self._db.cursor())
             copy = stack.enter_context(cursor.copy(plan.statements.copy))
             copy.set_types(plan.oids)
+            self._write_row = copy.write_row
             self._copy = stack.pop_all()
-        write = copy.write_row
+        return True
+
+    def _look(self, plan: TablePlan, piece: Rows) -> tuple[bool, bool]:
+        """Whether rows are there in the piece's range, and whether none is behind it."""
+        if plan.statements.range_taken is None:
+            return False, True
+        keys = piece.columns[plan.table.key_places[0]]
+        last = max(keys)
+        row = self._db.execute(plan.statements.range_taken, (min(keys), last, last)).fetchone()
+        assert row
+        return row[0], not row[1]
+
+    def _send(self, rows: list[Row]) -> None:
+        write = self._write_row
         try:
             for row in rows:
                 write(row)
@@ -118,18 +139,18 @@ class PieceWriter:
             self.drop()
             self._left = left
             self._rows.undone()
-            self._write_left(by_stage=False)
+            self._write_left()
 
-    def _write_left(self, *, by_stage: bool) -> None:
-        """The piece through the staging table, or row by row where a value does not fit."""
-        piece = self._left
-        assert piece is not None
-        plan = self._plans(piece.table)
-        if not (by_stage and self._write_by_stage(plan, piece)):
-            plan.rows_from(piece.columns)  # looks at every value, and names the one that does not fit
-            for image in zip(*piece.columns, strict=True):
-                self._rows.write_image(plan, image)
-        self._left = None
+    def _write_left(self) -> None:
+        """The pieces through the staging table, or row by row where a value does not fit."""
+        while self._left:
+            piece = self._left[0]
+            plan = self._plans(piece.table)
+            if not self._write_by_stage(plan, piece):
+                plan.rows_from(piece.columns)  # looks at every value, and names the one that does not fit
+                for image in zip(*piece.columns, strict=True):
+                    self._rows.write_image(plan, image)
+            del self._left[0]
 
     def _write_by_stage(self, plan: TablePlan, piece: Rows) -> bool:
         try:

@@ -68,8 +68,9 @@ def _values(types: Sequence[str]) -> sql.Composed:
 
 
 def _range_taken(table: str, key: str, pg_type: str) -> sql.Composed:
-    exists = "SELECT EXISTS (SELECT FROM {} WHERE {} BETWEEN {} AND {})"
-    return sql.SQL(exists).format(sql.Identifier(table), sql.Identifier(key), _cast(pg_type), _cast(pg_type))
+    """Whether there are rows from a key to another, and whether there are any behind a third."""
+    exists = "SELECT EXISTS (SELECT FROM {0} WHERE {1} BETWEEN {2} AND {2}), EXISTS (SELECT FROM {0} WHERE {1} > {2})"
+    return sql.SQL(exists).format(sql.Identifier(table), sql.Identifier(key), _cast(pg_type))
 
 
 def _conflict(columns: Sequence[str], key: Sequence[str]) -> sql.Composed:

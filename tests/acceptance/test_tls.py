@@ -148,3 +148,12 @@ def test_a_server_that_is_an_impostor_and_a_user_without_rights_are_named(compan
     company.file("kafka", "sink").write_text("wrong")
     _ended_over(sink, "Authentication failed", **own)
     _ended_over(company.migration.capture, "the broker refuses", "topic tls-", **company.settings("status"))
+
+
+def test_check_asks_the_broker_whether_topics_may_be_made(company: Company, tmp_path: Path) -> None:
+    settings = {**company.migration.settings, **company.settings("capture"), "target": ""}
+    said = Command(tmp_path, **{**settings, "stream": "not-granted"})("check", "--json")
+    assert said.code == 2
+    found = [result for result in said.json if result["check"] == "log"]
+    assert [(result["outcome"], result["where"]) for result in found] == [("refuse", "not-granted.spine")]
+    assert found[0]["remedy"].startswith("Allow it, or run: kafka-topics --create --topic not-granted.spine")

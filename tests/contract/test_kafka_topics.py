@@ -12,7 +12,7 @@ import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from shared.errors import BadInput
-from shared.log.kafka import KafkaLog
+from shared.log.kafka import KafkaLog, try_kafka
 from shared.log.kafka.clients import Settings, make_consumer, make_producer
 
 GOOD = {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "1048588"}
@@ -115,6 +115,28 @@ def test_a_longer_retention_than_the_topics_is_asked_for(kafka_bootstrap: str, s
 def test_more_replicas_than_brokers_are_refused(kafka_bootstrap: str, stream: str) -> None:
     with pytest.raises(BadInput, match=r"(?i)replication"):
         KafkaLog(kafka_bootstrap, stream, replication=99)
+
+
+def test_what_would_be_made_is_told_and_not_made(admin: Any, kafka_bootstrap: str, stream: str) -> None:
+    def told() -> list[str]:
+        return try_kafka(kafka_bootstrap, stream, None, retention_ms=1_000_000, replication=0)
+
+    assert told() == told() == [f"{stream}.{part}" for part in ("spine", "control", "progress")]
+    make(admin, f"{stream}.spine", GOOD)
+    assert told() == [f"{stream}.control", f"{stream}.progress"]
+    KafkaLog(kafka_bootstrap, stream).close()
+    assert told() == []
+
+
+def test_what_could_not_be_made_or_used_is_refused_without_making_it(
+    admin: Any, kafka_bootstrap: str, stream: str
+) -> None:
+    with pytest.raises(BadInput, match=r"(?i)replication"):
+        try_kafka(kafka_bootstrap, stream, None, retention_ms=1_000_000, replication=99)
+    make(admin, f"{stream}.control", {**GOOD, "retention.ms": "1000"})
+    with pytest.raises(BadInput, match=r"retention\.ms is 1000, and must be -1 \(topic .*control\)"):
+        try_kafka(kafka_bootstrap, stream, None, retention_ms=1_000_000, replication=0)
+    assert f"{stream}.spine" not in admin.list_topics()
 
 
 @pytest.mark.parametrize("name", ["", "a b", "ä", "x" * 201, "a/b"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -240,3 +241,12 @@ def test_a_log_that_cannot_be_made_is_found(tmp_path: Path, source: Path) -> Non
     code, results = _check(tmp_path, source=source, log=f"embedded:{tmp_path}/nowhere/log.db")
     assert code == 2
     assert _of(results, "log") == ["refuse"]
+
+
+def test_a_log_in_kafka_is_looked_at_and_not_made(tmp_path: Path, source: Path, kafka_bootstrap: str) -> None:
+    stream = f"s-{uuid.uuid4().hex[:12]}"
+    for _ in range(2):
+        code, results = _check(tmp_path, source=source, log=f"kafka://{kafka_bootstrap}", stream=stream)
+        assert code == 0, results
+        [says] = [result["what"] for result in results if result["check"] == "log"]
+        assert says == f"{stream}.spine, {stream}.control, {stream}.progress will be created"

@@ -18,6 +18,8 @@ import os, signal, sys
 from pathlib import Path
 from shared.settings import load_settings
 
+if not sys.stdin.readline():
+    raise SystemExit(0)
 settings = load_settings(None, {})
 notes = settings.state_dir / "notes"
 with notes.open("a") as file:
@@ -111,6 +113,14 @@ def test_a_bug_is_tried_three_times(folder: Path, make: Make) -> None:
     _tend_until(daemon, lambda: daemon.exit_code is not None)
     assert daemon.exit_code == 70
     assert len(_notes(folder)) == 3
+
+
+def test_it_loads_and_touches_nothing_before_it_is_told_to_begin(folder: Path, make: Make) -> None:
+    daemon = make()
+    daemon.load()
+    daemon.ask_to_stop()
+    daemon.wait(30)
+    assert _notes(folder) == []
 
 
 def test_it_stops_when_asked(folder: Path, make: Make) -> None:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 
 import capture.sqlite.chunks
+import sink.postgres.pieces
 from inprocess import InProcess
+from shared.errors import Hold
 from shared.groups import Rows
+from sink.postgres.pieces import PieceWriter
 
 TABLES = ("t (id INTEGER PRIMARY KEY, number INTEGER, word TEXT)", "u (id TEXT PRIMARY KEY, number INTEGER, word TEXT)")
 MISHAPS: dict[str, Callable[[random.Random], str]] = {
@@ -41,9 +48,31 @@ def application(path: Path) -> sqlite3.Connection:
     return db
 
 
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many pieces of table t were written, and by how many COPY commands."""
+    counted: Counter[str] = Counter()
+    begin, write = psycopg.Cursor.copy, PieceWriter.write
+
+    def beginning(cursor: psycopg.Cursor[Any], statement: sql.Composed, **options: Any) -> Any:
+        counted["copies"] += statement.as_string().startswith('COPY "t"')
+        return begin(cursor, statement, **options)
+
+    def writing(writer: PieceWriter, piece: Rows) -> int:
+        counted["pieces"] += piece.table == "t"
+        return write(writer, piece)
+
+    monkeypatch.setattr(psycopg.Cursor, "copy", beginning)
+    monkeypatch.setattr(PieceWriter, "write", writing)
+    return counted
+
+
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_the_pieces_of_a_chunk_meet_the_copy_is_whole(seed: int, tmp_path: Path, postgres_dsn: str) -> None:
+def test_whatever_the_pieces_of_a_chunk_meet_the_copy_is_whole(
+    seed: int, tmp_path: Path, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     choose = random.Random(seed)
+    monkeypatch.setattr(sink.postgres.pieces, "_PIECES_A_COPY", choose.choice((1, 2, 4)))
     path = tmp_path / "app.db"
     with closing(application(path)) as app, closing(InProcess(path, postgres_dsn, chunk_rows=40)) as pipeline:
         pipeline.relay.publish_schema()  # with the census
@@ -81,3 +110,35 @@ def test_between_two_reads_the_connection_is_free(tmp_path: Path, postgres_dsn: 
             for event in events:
                 pipeline.applier.apply([event])
                 assert pipeline.replica.count_refused() == 0
+
+
+def test_pieces_behind_each_other_share_a_copy(tmp_path: Path, postgres_dsn: str, seen: Counter[str]) -> None:
+    path = tmp_path / "app.db"
+    with closing(application(path)), closing(InProcess(path, postgres_dsn, chunk_rows=40)) as pipeline:
+        pipeline.copy()
+        assert pipeline.differences() == []
+        assert 0 < seen["copies"] < seen["pieces"]
+
+
+def test_they_do_not_where_a_row_stands_behind_them(tmp_path: Path, postgres_dsn: str, seen: Counter[str]) -> None:
+    """The rows of a later piece may be there, as far as anybody knows: each piece is looked at."""
+    path = tmp_path / "app.db"
+    with closing(application(path)) as app, closing(InProcess(path, postgres_dsn, chunk_rows=40)) as pipeline:
+        pipeline.relay.publish_schema()
+        app.execute("INSERT INTO t VALUES (1000, 1, 'word')")
+        pipeline.relay.publish_changes()
+        pipeline.copy()
+        assert pipeline.differences() == []
+        assert seen["copies"] == seen["pieces"] - 1  # the last one is there already
+
+
+def test_a_value_that_only_the_server_refuses_is_named_wherever_in_a_copy_it_stands(
+    tmp_path: Path, postgres_dsn: str
+) -> None:
+    path = tmp_path / "app.db"
+    with psycopg.connect(postgres_dsn) as db:
+        db.execute("CREATE TABLE t (id bigint PRIMARY KEY, number bigint, word text CHECK (length(word) < 5))")
+    with closing(application(path)) as app, closing(InProcess(path, postgres_dsn, existing="match")) as pipeline:
+        app.execute("UPDATE t SET word = 'words' WHERE id = 17")
+        with pytest.raises(Hold, match="table t, key 17"):
+            pipeline.copy()

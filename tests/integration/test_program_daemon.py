@@ -86,10 +86,19 @@ def test_it_stops_cleanly_on_a_signal(start: Start, tmp_path: Path, number: int)
 
 def test_it_ends_with_its_supervisor_however_that_ended(start: Start) -> None:
     process = start("work", "--supervised")
-    _wait_ready(process)
     assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    _wait_ready(process)
     process.stdin.close()
     assert process.wait(30) == 0
+
+
+def test_it_does_nothing_before_its_supervisor_lets_it_begin(start: Start, tmp_path: Path) -> None:
+    process = start("work", "--supervised")
+    said = process.communicate("", timeout=30)
+    assert (process.returncode, said) == (0, ("", ""))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("mode", "code"), [("BadInput", 2), ("Stop", 3), ("LeaseLost", 3), ("Hold", 3)])

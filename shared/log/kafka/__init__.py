@@ -6,6 +6,6 @@ itself, jumps to the end where an offset is gone, and makes topics on demand.  `
 
 from __future__ import annotations
 
-from shared.log.kafka.log import KafkaLog
+from shared.log.kafka.log import KafkaLog, try_kafka
 
-__all__ = ["KafkaLog"]
+__all__ = ["KafkaLog", "try_kafka"]

@@ -13,7 +13,7 @@ from shared.log.kafka.certificate import check_certificate
 from shared.log.kafka.clients import PATIENCE_SECONDS, make_admin
 from shared.log.kafka.errors import translated
 from shared.log.kafka.store import KafkaStore
-from shared.log.kafka.topics import ensure_topics, missing_topics, topics_of
+from shared.log.kafka.topics import Topic, ensure_topics, missing_topics, topics_of, try_topics
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -36,12 +36,9 @@ class KafkaLog:
         replication: int = 0,
         make: bool = True,
     ) -> None:
-        if not _NAME.fullmatch(stream):
-            raise BadInput(f"no topic can be named after stream {stream!r}", remedy="Use letters, digits, . _ and -")
-        settings = {**(client or {}), "bootstrap_servers": bootstrap.split(",")}
-        check_certificate(settings, bootstrap.split(","))
-        topics = topics_of(stream, retention_ms)
+        topics = _topics_of(stream, retention_ms)
         spine, control, progress = topics
+        settings = _settings(bootstrap, client)
         with translated(f"broker {bootstrap}"), closing(make_admin(settings)) as admin:
             if not make and (missing := missing_topics(admin, topics)):
                 raise NoLog(f"kafka://{bootstrap}, topics {', '.join(missing)}")
@@ -82,3 +79,25 @@ class KafkaLog:
         """Close every connection."""
         for store in (self.spine, self.control, self._progress):
             store.close()
+
+
+def try_kafka(
+    bootstrap: str, stream: str, client: Mapping[str, object] | None, *, retention_ms: int, replication: int
+) -> list[str]:
+    """The topics that opening the log would make; nothing is made by looking.  Raises as opening it does."""
+    topics = _topics_of(stream, retention_ms)
+    with translated(f"broker {bootstrap}"), closing(make_admin(_settings(bootstrap, client))) as admin:
+        return try_topics(admin, topics, replication)
+
+
+def _topics_of(stream: str, retention_ms: int) -> dict[str, Topic]:
+    if not _NAME.fullmatch(stream):
+        raise BadInput(f"no topic can be named after stream {stream!r}", remedy="Use letters, digits, . _ and -")
+    return topics_of(stream, retention_ms)
+
+
+def _settings(bootstrap: str, client: Mapping[str, object] | None) -> dict[str, object]:
+    addresses = bootstrap.split(",")
+    settings = {**(client or {}), "bootstrap_servers": addresses}
+    check_certificate(settings, addresses)
+    return settings

@@ -93,11 +93,33 @@ def ensure_topics(admin: Any, topics: Mapping[str, Topic], replication: int = 0)
     Raises BadInput for a topic whose settings would lose records, or that may be neither made nor looked at.
     """
     there = _partitions(admin, topics)
-    missing = {name: topic for name, topic in topics.items() if not there[name]}
-    if missing:
-        replicas = replication or min(_REPLICAS, len(admin.describe_cluster()["brokers"]))
-        _make(admin, missing, replicas)
+    if not all(there.values()):
+        _make(admin, _missing(topics, there), _replicas(admin, replication))
         there = _await_made(admin, topics)
+    _check_all(admin, topics, there)
+
+
+def try_topics(admin: Any, topics: Mapping[str, Topic], replication: int = 0) -> list[str]:  # noqa: ANN401
+    """Those that are missing, after the broker was asked whether it would make them; raises as ``ensure_topics``."""
+    there = _partitions(admin, topics)
+    missing = _missing(topics, there)
+    if missing:
+        _make(admin, missing, _replicas(admin, replication), only_try=True)
+    _check_all(admin, {name: topic for name, topic in topics.items() if there[name]}, there)
+    return list(missing)
+
+
+def _missing(topics: Mapping[str, Topic], there: Mapping[str, int]) -> dict[str, Topic]:
+    return {name: topic for name, topic in topics.items() if not there[name]}
+
+
+def _replicas(admin: Any, replication: int) -> int:  # noqa: ANN401
+    return replication or min(_REPLICAS, len(admin.describe_cluster()["brokers"]))
+
+
+def _check_all(admin: Any, topics: Mapping[str, Topic], there: Mapping[str, int]) -> None:  # noqa: ANN401
+    if not topics:
+        return
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
     given = admin.describe_configs(resources, config_filter="all").get("topic", {})
     for name, topic in topics.items():
@@ -115,23 +137,23 @@ def _partitions(admin: Any, names: Iterable[str]) -> dict[str, int]:  # noqa: AN
     return {name: described.get(name, 0) for name in names}
 
 
-def _make(admin: Any, topics: Mapping[str, Topic], replicas: int) -> None:  # noqa: ANN401
+def _make(admin: Any, topics: Mapping[str, Topic], replicas: int, *, only_try: bool = False) -> None:  # noqa: ANN401
     """Make them all at once; where one of them is refused, go on one by one."""
     wanted = {
         name: {"num_partitions": 1, "replication_factor": replicas, "configs": made_with(topic, replicas)}
         for name, topic in topics.items()
     }
     try:
-        admin.create_topics(wanted, timeout_ms=_MOST_PATIENT_MS)
+        admin.create_topics(wanted, timeout_ms=_MOST_PATIENT_MS, validate_only=only_try)
     except TopicAlreadyExistsError:  # another program of the stream was faster
         for name, topic in topics.items() if len(topics) > 1 else ():
-            _make(admin, {name: topic}, replicas)
+            _make(admin, {name: topic}, replicas, only_try=only_try)
     except AuthorizationError as error:
         if len(topics) == 1:
             [name] = topics
             raise _may_not_make(name, made_with(topics[name], replicas), replicas) from error
         for name, topic in topics.items():
-            _make(admin, {name: topic}, replicas)
+            _make(admin, {name: topic}, replicas, only_try=only_try)
 
 
 def _await_made(admin: Any, names: Iterable[str]) -> dict[str, int]:  # noqa: ANN401
