@@ -68,8 +68,11 @@ def _values(types: Sequence[str]) -> sql.Composed:
 
 
 def _range_taken(table: str, key: str, pg_type: str) -> sql.Composed:
-    """Whether there are rows from a key to another, and whether there are any behind a third."""
-    exists = "SELECT EXISTS (SELECT FROM {0} WHERE {1} BETWEEN {2} AND {2}), EXISTS (SELECT FROM {0} WHERE {1} > {2})"
+    """Whether there are rows from a key to another, and whether there are any behind a third.
+
+    The second is asked by max(): a table that is being filled has no statistics, and for EXISTS it would be read whole.
+    """
+    exists = "SELECT EXISTS (SELECT FROM {0} WHERE {1} BETWEEN {2} AND {2}), (SELECT max({1}) > {2} IS TRUE FROM {0})"
     return sql.SQL(exists).format(sql.Identifier(table), sql.Identifier(key), _cast(pg_type))
 
 

@@ -20,6 +20,7 @@ from inprocess import InProcess
 from shared.errors import Hold
 from shared.groups import Rows
 from sink.postgres.pieces import PieceWriter
+from sink.postgres.statements import compose
 
 TABLES = ("t (id INTEGER PRIMARY KEY, number INTEGER, word TEXT)", "u (id TEXT PRIMARY KEY, number INTEGER, word TEXT)")
 MISHAPS: dict[str, Callable[[random.Random], str]] = {
@@ -142,3 +143,14 @@ def test_a_value_that_only_the_server_refuses_is_named_wherever_in_a_copy_it_sta
         app.execute("UPDATE t SET word = 'words' WHERE id = 17")
         with pytest.raises(Hold, match="table t, key 17"):
             pipeline.copy()
+
+
+def test_no_piece_makes_postgres_read_the_whole_table(postgres_dsn: str) -> None:
+    """What is asked of the table before a COPY, in a table that was never analyzed, as one is while it is filled."""
+    asked = compose("t", ["id"], ["bigint"], ["id"], ranged=True, number=1).range_taken
+    assert asked
+    with psycopg.connect(postgres_dsn, cursor_factory=psycopg.ClientCursor) as db:
+        db.execute("CREATE TABLE t (id bigint PRIMARY KEY) WITH (autovacuum_enabled = false)")
+        db.execute("INSERT INTO t SELECT generate_series(1, 50000)")
+        plan = db.execute(sql.SQL("EXPLAIN ") + asked, (50_001, 57_000, 57_000)).fetchall()
+    assert "Seq Scan" not in str(plan), plan
