@@ -8,6 +8,9 @@ WORKERS ?= 2
 COMPILE  = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
              --no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
 
+# Where it is set, each program that a test or a measurement starts would compile all of ours again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit bench fmt lint types imports kafka connect lock clean
 

@@ -34,6 +34,7 @@ _TABLES = {
     "_switchback_pending": '("tbl", "tag1", "tag2"{image})',
     "_switchback_state": "(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
 }
+_WITH_IMAGES = ("_switchback_log", "_switchback_pending")
 _TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, ?) = ? ORDER BY rowid"
 _PENDING_INDEX = 'CREATE INDEX "_switchback_pending_tags" ON "_switchback_pending" ("tbl", "tag1", "tag2")'
 
@@ -72,6 +73,25 @@ def install_within(db: sqlite3.Connection, schema: Schema, stream: str) -> Insta
         witness.put_last(db)
     incarnation = read_state(db)["incarnation"]
     return Installed(incarnation, first=not state, created=(*created, *made), dropped=tuple(dropped))
+
+
+def stands(db: sqlite3.Connection, schema: Schema, stream: str) -> bool:
+    """Whether ``install`` would change nothing: told in the caller's transaction, which need not be one that writes.
+
+    Raises BadInput where the source belongs to another stream.
+    """
+    state = read_state(db)
+    _check_state(state, stream)
+    if not state or not all(_has_table(db, name) for name in _TABLES):
+        return False
+    tables = list(_current(db, schema))
+    numbers = [_known_id(db, table) for table in tables]
+    wide = all(_width(db, name) >= _images_width(schema) for name in _WITH_IMAGES)
+    if len(tables) < len(schema.tables) or not all(numbers) or not wide or any(_overtakers(db, t) for t in tables):
+        return False
+    wanted = [_triggers_of(db, table, number) for table, number in zip(tables, numbers, strict=True)]
+    right = dict(_own_triggers(db)) == dict(trigger for group in wanted for trigger in group)
+    return right and witness.stands(db) and not _remade(db)
 
 
 def uninstall(db: sqlite3.Connection, *, fence: bool = True) -> list[str]:
@@ -171,17 +191,21 @@ def _check_state(state: dict[str, str], stream: str) -> None:
 
 def _make_tables(db: sqlite3.Connection, schema: Schema) -> list[str]:
     """Make what is missing, wide enough for every row image; what is too narrow gets columns and keeps its rows."""
-    width = max((len(table.columns) for table in schema.tables), default=0)
+    width = _images_width(schema)
     made = [name for name in _TABLES if not _has_table(db, name)]
     for name in made:
         image = "".join(f', "c{place}"' for place in range(1, width + 1))
         db.execute(f"CREATE TABLE main.{quote(name)} {_TABLES[name].format(image=image)}")
     if "_switchback_pending" in made:
         db.execute(_PENDING_INDEX)
-    for name in ("_switchback_log", "_switchback_pending"):
+    for name in _WITH_IMAGES:
         for place in range(_width(db, name) + 1, width + 1):
             db.execute(f'ALTER TABLE main.{quote(name)} ADD COLUMN "c{place}"')
     return made
+
+
+def _images_width(schema: Schema) -> int:
+    return max((len(table.columns) for table in schema.tables), default=0)
 
 
 def _width(db: sqlite3.Connection, name: str) -> int:

@@ -119,8 +119,9 @@ def python(module: str, *words: str) -> list[str]:
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment with just these settings of Switchback's."""
+    """This process's environment with just these settings of Switchback's; compiled code is kept, as users have it."""
     outside = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBACK_")}
+    outside.pop("PYTHONDONTWRITEBYTECODE", None)
     ours = {f"SWITCHBACK_{name.upper()}": value for name, value in settings.items()}
     return {**outside, **ours, "PYTHONPATH": str(ROOT)}
 
