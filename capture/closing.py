@@ -51,14 +51,14 @@ class Primary(Protocol):
     def sequences(self) -> dict[str, int]:
         """The last number that each table's sequence has given out."""
 
-    def try_fence(self) -> None:
-        """Put the fence up in the held transaction, which is rolled back: to see how long it takes."""
+    def prepare_fence(self) -> None:
+        """Put the fence up in the held transaction: ``fence`` commits it, and it goes with the hold."""
 
     def let_go(self) -> None:
         """Undo the hold; nothing happens where there is none."""
 
     def fence(self, attempt: str, epoch: int, position: Position, progress: Progress) -> None:
-        """Close the held database for writers, note where its replica begins, commit."""
+        """Close the held database for writers: note where its replica begins, and commit what was prepared."""
 
     def unfence(self, attempt: str) -> bool:
         """Take the fence down if it is that attempt's."""
@@ -109,22 +109,18 @@ class Closing:
         began = time.monotonic()
         if void := self.channel.say(held):
             return self._give_up(attempt, void)
-        said = time.monotonic() - began
+        said = time.monotonic()
         reached("held-said")
+        self.primary.prepare_fence()  # while the others drain, verify and prepare
+        ready = time.monotonic()
         self.channel.wait(lambda state: _decided(state, attempt), deadline, self.stopped)
         if not _may_fence(self.channel.look(), attempt):
-            rehearsed = self._rehearse_fence(said) if attempt.asked.rehearsal else 0
-            return self._give_up(attempt, self._reason(attempt), rehearsed)
+            still = _still_to_come(said - began, ready - said) if attempt.asked.rehearsal else 0
+            return self._give_up(attempt, self._reason(attempt), still)
         reached("before-fence")
         self.primary.fence(attempt.id, attempt.epoch, position, relay.progress)
         reached("fence-committed")
         return self._say_fenced(attempt)
-
-    def _rehearse_fence(self, said: float) -> int:
-        """What would still come, in milliseconds: the fence, and two records that others wait for."""
-        began = time.monotonic()
-        self.primary.try_fence()
-        return round((time.monotonic() - began + 2 * said) * 1000)
 
     def _reason(self, attempt: Attempt) -> str:
         now = self.channel.state.attempt
@@ -221,6 +217,14 @@ class Closing:
 
 _OTHER_LOG = "Is it the right log (--log, --stream), or was either restored from a backup? Until then it stays closed"
 _RESTORED = "Was it restored from a backup? Bring the newer one back, or copy again"
+
+
+def _still_to_come(saying: float, preparing: float) -> int:
+    """Of a pause that was only rehearsed, in milliseconds: two records that others wait for, and the fence's commit.
+
+    That, and how soon writers notice, cannot be tried: it is taken to be as long as the fence took to prepare.
+    """
+    return round((preparing + 2 * saying) * 1000)
 
 
 def _over(state: State, attempt: Attempt) -> bool:

@@ -45,6 +45,7 @@ class PostgresHold:
         self._dsn = dsn
         self._stream = stream
         self._db: psycopg.Connection[Any] | None = None
+        self._prepared = False  # the fence, in the held transaction
         self.source: PostgresSource | None = None
         self.lease = 0
         self.since_ms = 0
@@ -139,24 +140,27 @@ class PostgresHold:
         with translated(where="PostgreSQL's sequences"):
             return last_numbers(self._held, self.source.schema) if self.source else {}
 
-    def try_fence(self) -> None:
-        """Put the fence up; it goes with the hold."""
+    def prepare_fence(self) -> None:
+        """Put the fence up, uncommitted."""
         with translated(where="the fence"):
             switch(self._held, [name for _, name in self._names(self._held)], primary=False)
+            self._prepared = True
 
     def let_go(self) -> None:
         """Roll back."""
         db, self._db = self._db, None
+        self._prepared = False
         if self.source:
             self.source.holder = 0
         if db is not None:
             db.close()
 
     def fence(self, attempt: str, epoch: int, position: Position, progress: Progress) -> None:
-        """Put the fence up and commit."""
+        """Commit the fence."""
+        if not self._prepared:
+            self.prepare_fence()
         db = self._held
         with translated(where="closing PostgreSQL"):
-            switch(db, [name for _, name in self._names(db)], primary=False)
             db.execute(queries.KEEP, (encode_progress(progress), self._stream))
             db.execute(queries.CLOSE, (*position.parts, epoch, self._stream))
             set_role(db, self._stream, role="replica", epoch=epoch, attempt=attempt)

@@ -36,6 +36,7 @@ class SqliteHold:
         self._path = path
         self._stream = stream
         self._db: sqlite3.Connection | None = None
+        self._prepared = False  # the fence, in the held transaction
         self.schema = Schema(())  # what is closed; known once the file is opened as a source
         self.lease = 0
         self.since_ms = 0
@@ -94,22 +95,25 @@ class SqliteHold:
                 return {}
             return {name: int(last) for name, last in db.execute(_SEQUENCES) if name in names and last}
 
-    def try_fence(self) -> None:
-        """Put the fence up; it goes with the hold."""
+    def prepare_fence(self) -> None:
+        """Put the fence up, uncommitted."""
         with translated(self._path):
             fence.put_up(self._held, self._names)
+            self._prepared = True
 
     def let_go(self) -> None:
         """Roll back."""
         db, self._db = self._db, None
+        self._prepared = False
         if db is not None:
             db.close()
 
     def fence(self, attempt: str, epoch: int, position: Position, progress: Progress) -> None:
-        """Put the fence up and commit."""
+        """Commit the fence."""
+        if not self._prepared:
+            self.prepare_fence()
         with translated(self._path):
             db = self._held
-            fence.put_up(db, self._names)
             before = read_ledger(db) or SqliteLedger()
             write_ledger(db, before.moved(position, epoch))
             schema = base64.b64encode(wire.encode(self.schema)).decode()

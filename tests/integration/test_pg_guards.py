@@ -96,7 +96,7 @@ def test_what_was_rolled_back_and_our_own_switches_are_no_change(captured: Captu
     captured.run("SAVEPOINT s", *BEHIND[0], "ROLLBACK TO s", "UPDATE t SET v = 'kept' WHERE id = 3")
     assert captured.read()
     assert captured.hold.hold(2.0) == ""
-    captured.hold.try_fence()
+    captured.hold.prepare_fence()
     captured.source.high()
     captured.hold.let_go()
     captured.run("UPDATE t SET v = 'after' WHERE id = 3")
