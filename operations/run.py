@@ -6,14 +6,10 @@ not be started again.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from operations.daemon import DAEMONS, Daemon
@@ -22,6 +18,7 @@ from operations.screen import complain, out
 from shared.errors import BadInput
 from shared.presence import is_running, note_path
 from shared.settings import Settings
+from shared.signals import set_on_signals
 
 if TYPE_CHECKING:
     from operations.phase import Status
@@ -65,7 +62,7 @@ def _look_first(settings: Settings) -> None:
 
 def _work(settings: Settings, daemons: list[Daemon], display: Display, *, until_synced: bool) -> int:
     stop, enough = threading.Event(), threading.Event()
-    _stop_on_signals(stop, enough)
+    set_on_signals(stop, enough, say=b"\nswitchback: stopping\n")
     synced = enough.set if until_synced else lambda: None
     began = time.time()
     with display:
@@ -128,17 +125,3 @@ def _stop(daemons: list[Daemon]) -> None:
         daemon.ask_to_stop()
     for daemon in daemons:
         daemon.wait(_STOP_SECONDS)
-
-
-def _stop_on_signals(stop: threading.Event, enough: threading.Event) -> None:
-    """SIGTERM and SIGINT set both; a second one ends this process, and with it the daemons, at once."""
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        stop.set()
-        enough.set()
-        with contextlib.suppress(OSError):
-            os.write(2, b"\nswitchback: stopping\n")
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)

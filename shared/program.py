@@ -11,13 +11,11 @@ import argparse
 import atexit
 import gc
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
@@ -37,6 +35,7 @@ from shared.retrying import Retrying
 from shared.secret_files import refuse_password
 from shared.serving import start_server
 from shared.settings import Settings, all_settings, load_settings
+from shared.signals import set_on_signals
 from shared.wsgi import Application
 
 
@@ -150,13 +149,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
 def _stop_on_signals(*, supervised: bool) -> threading.Event:
     """An event that SIGTERM and SIGINT set; a second signal ends the process at once."""
     stop = threading.Event()
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
+    set_on_signals(stop)
     if supervised:
         threading.Thread(target=_stop_with_parent, args=(stop,), name="parent", daemon=True).start()
     return stop

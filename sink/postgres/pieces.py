@@ -156,7 +156,7 @@ class PieceWriter:
         try:
             with self._db.transaction():
                 self._rows.upsert(plan, list(plan.rows_from(piece.columns, trusting=True)))
-        except _UNFIT:
+        except (*_UNFIT, psycopg.ProgrammingError):  # the latter for a few rows, of a value that it does not know
             self._rows.undone()
             return False
         return True

@@ -18,7 +18,7 @@ import capture.sqlite.chunks
 import sink.postgres.pieces
 from inprocess import InProcess
 from shared.errors import Hold
-from shared.groups import Rows
+from shared.groups import RawText, Rows
 from sink.postgres.pieces import PieceWriter
 from sink.postgres.statements import compose
 
@@ -98,6 +98,27 @@ def test_a_chunk_that_is_abandoned_leaves_nothing(tmp_path: Path, postgres_dsn: 
         pipeline.replica.rollback()
         pipeline.copy()
         assert pipeline.differences() == []
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["a range that is free", "a range that is taken"])
+@pytest.mark.parametrize("rows", [1, 2, 50])
+def test_bytes_that_are_no_text_are_kept_in_a_piece_of_any_length(
+    tmp_path: Path, postgres_dsn: str, rows: int, *, there: bool
+) -> None:
+    path = tmp_path / "app.db"
+    numbers = list(range(1000, 1000 + rows))
+    words = ["word"] * (rows - 1) + [RawText(b"\xff")]
+    with closing(application(path)), closing(InProcess(path, postgres_dsn)) as pipeline:
+        pipeline.relay.publish_schema()
+        pipeline.drain()
+        pipeline.replica.begin()
+        if there:
+            pipeline.replica.copy_rows(Rows("t", [[1000], [1], ["ahead"]]))
+        pipeline.replica.copy_rows(Rows("t", [numbers, numbers, words]))
+        pipeline.replica.settle()
+        pipeline.replica.commit()
+        with psycopg.connect(postgres_dsn) as db:
+            assert db.execute("SELECT word FROM t ORDER BY id").fetchall()[-1] == (b"\xff",)
 
 
 def test_between_two_reads_the_connection_is_free(tmp_path: Path, postgres_dsn: str) -> None:

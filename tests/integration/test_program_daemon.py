@@ -84,6 +84,24 @@ def test_it_stops_cleanly_on_a_signal(start: Start, tmp_path: Path, number: int)
     assert (note.exit_code, note.error) == (0, "")
 
 
+def test_a_signal_at_the_worst_moment_stops_it_too() -> None:
+    """The main thread is just about to wait for the event that the signal sets."""
+    program = """
+import os, signal, threading
+from shared.signals import set_on_signals
+
+stop = threading.Event()
+set_on_signals(stop)
+with stop._cond:
+    os.kill(os.getpid(), signal.SIGTERM)
+print(stop.wait(30))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", program]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout == "True\n"
+
+
 def test_it_ends_with_its_supervisor_however_that_ended(start: Start) -> None:
     process = start("work", "--supervised")
     assert process.stdin is not None
