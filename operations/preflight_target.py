@@ -164,6 +164,6 @@ def _look_at_log(settings: Settings) -> Found:
     if missing := would_make(settings):
         yield f"{', '.join(missing)} will be created"
         return
-    with closing(open_log_of(settings)) as log:
+    with closing(open_log_of(settings, make=False)) as log:
         first, end = log.spine.bounds()
         yield f"{url}, {offsets(first, end)}"

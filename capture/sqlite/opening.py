@@ -40,7 +40,7 @@ class SqliteSide:
 def open_source(settings: Settings, logger: Logger) -> Iterator[SqliteSource]:
     """Open the file, install what is missing, close it at the end.
 
-    Where nothing is missing no writer has to wait: to compare all triggers takes a tenth of a second.
+    Where nothing is missing the write lock is not taken: to compare all triggers takes a tenth of a second.
     """
     path = settings.source
     with closing(connect(path, busy_seconds=settings.busy_seconds)) as db, translated(path):
