@@ -120,7 +120,7 @@ class Closing:
         reached("before-fence")
         self.primary.fence(attempt.id, attempt.epoch, position, relay.progress)
         reached("fence-committed")
-        return self._say_fenced(attempt)
+        return self._say_fenced(attempt) and not self._await_end(attempt)
 
     def _reason(self, attempt: Attempt) -> str:
         now = self.channel.state.attempt
@@ -207,12 +207,15 @@ class Closing:
             raise SourceRestored(what, remedy=_RESTORED)
 
     def _await_opening(self, attempt: Attempt) -> bool:
+        """True if the primary was opened again, False if it stays closed."""
         if not attempt.has(Fenced) and not attempt.aborted and self._say_fenced(attempt) is False:
             return True
+        return self._await_end(attempt)
+
+    def _await_end(self, attempt: Attempt) -> bool:
+        """Beyond the fence, without a move: the other side needs the processor while writers wait."""
         self.channel.wait(lambda state: _undone(state, attempt) or _over(state, attempt), _LONG, self.stopped)
-        if _undone(self.channel.state, attempt):
-            return self._take_back(attempt)
-        return False
+        return _undone(self.channel.state, attempt) and self._take_back(attempt)
 
 
 _OTHER_LOG = "Is it the right log (--log, --stream), or was either restored from a backup? Until then it stays closed"

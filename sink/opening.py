@@ -21,6 +21,7 @@ from shared.logs import Logger
 from shared.steps import reached
 
 _LONG = 1e9
+_NEXT_SECONDS = 0.05
 _HELD_SECONDS = 10.0  # beyond the attempt's own time: between the barrier and capture's word about it
 
 
@@ -69,9 +70,12 @@ class Taker:
         where = f"the control stream says replica, epoch {state.epoch}"
         raise SourceRestored(what, where=where, remedy=_RESTORED)
 
-    def take_part(self, number: int) -> bool:
-        """Carry out the attempt under way, if the replica has come to its barrier; True if this side is open now."""
-        attempt = self._reached_by(number)
+    def take_part(self, number: int, named: str) -> bool:
+        """Carry out the attempt under way, if the replica has come to its barrier; True if this side is open now.
+
+        ``named`` is the attempt that the barrier is of, "" where that is not known.
+        """
+        attempt = self._reached_by(number, named)
         if attempt is None:
             return False
         try:
@@ -79,9 +83,11 @@ class Taker:
         finally:
             self.replica.unprepare()
 
-    def _reached_by(self, number: int) -> Attempt | None:
+    def _reached_by(self, number: int, named: str) -> Attempt | None:
         """The attempt whose barrier that group is, or an earlier one."""
-        attempt = self.channel.open().attempt  # what was asked before the barrier came is in the stream
+        if not self._hears_of(named):
+            self.channel.open()  # what was asked before the barrier came is in the stream
+        attempt = self.channel.state.attempt
         if attempt is None or attempt.aborted:
             return None
         if attempt.held is None:
@@ -91,11 +97,16 @@ class Taker:
             attempt = self.channel.state.attempt
         return attempt if attempt and attempt.held and attempt.held.number <= number and not attempt.aborted else None
 
+    def _hears_of(self, named: str) -> bool:
+        """Usually it is the next record: no need to ask the log for its end while writers wait."""
+        deadline = time.monotonic() + _NEXT_SECONDS
+        return bool(named) and self.channel.wait(lambda state: _is(state, named), deadline, self.stopped)
+
     def _open(self, attempt: Attempt) -> bool:
         assert attempt.held
         name, epoch, sequences = attempt.id, attempt.epoch, attempt.held.sequences
         if not attempt.has(Drained):
-            self._say(Drained(by=SINK, at_ms=now_ms(), attempt=name))
+            self.channel.mention(Drained(by=SINK, at_ms=now_ms(), attempt=name))
         reached("drained")
         if not attempt.has(Fenced):
             self._prepare(attempt)
@@ -139,7 +150,7 @@ class Taker:
         now = self.channel.state.attempt
         return now is not None and now.id == attempt.id and now.has(Opening)
 
-    def _say(self, record: Drained | Prepared | Opening | Opened | Aborted) -> str:
+    def _say(self, record: Prepared | Opening | Opened | Aborted) -> str:
         void = self.channel.say(record)
         if void:
             self.logger.info("not taken", record=record.name, attempt=record.attempt, reason=void)
@@ -147,6 +158,10 @@ class Taker:
 
 
 _RESTORED = "Was it restored from a backup? Bring the newer one back, or copy again"
+
+
+def _is(state: State, named: str) -> bool:
+    return state.attempt is not None and state.attempt.id == named
 
 
 def _settled(state: State, attempt: Attempt) -> bool:

@@ -49,7 +49,7 @@ class Session:
         self._sent: Report | None = None
         self._due = self._glance_due = 0.0
         self._room: _Room | None = None
-        self._barrier = True  # the last one may have been applied before a restart
+        self._barrier: str | None = ""  # the attempt of a barrier to look at; one may have come before a restart
 
     def run(self, applier: Applier, stop: threading.Event, well: Callable[[], None]) -> None:
         """Work until it ends; why the stream must stand still goes into the last report."""
@@ -78,17 +78,16 @@ class Session:
         return msgspec.structs.replace(self._report, trouble=str(trouble), error=trouble.label)
 
     def _take_part(self) -> bool:
-        if not self._barrier:
-            return False
-        self._barrier = False
-        return self._taker.take_part(self._report.number)
+        named, self._barrier = self._barrier, None
+        return named is not None and self._taker.take_part(self._report.number, named)
 
     def applied(self, applied: Applied) -> None:
         """Take note of a commit."""
         header = applied.header
         copied = self._report.copied or (header.kind == "barrier" and header.meta.get("purpose") == "copied")
         seq = max(self._report.seq, header.last_seq)
-        self._barrier = self._barrier or header.meta.get("purpose") == "handover"
+        if header.meta.get("purpose") == "handover":
+            self._barrier = str(header.meta.get("attempt", ""))
         self._measures.applied(applied)
         speed = self._measures.speed
         self._report = Report(header.incarnation, *applied.position.parts, seq, copied=copied, speed=speed)

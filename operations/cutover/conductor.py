@@ -26,9 +26,18 @@ from shared.steps import reached
 _ANSWER_SECONDS = 10.0
 """How long a daemon that has something to do may be silent before the operator is told."""
 
+_ROUND_SECONDS = 0.03
+"""Less than capture needs to hear what is asked, to connect and to publish the rest."""
+
 
 class Latest(Protocol):
     """Knows which keys changed lately and were not yet seen equal."""
+
+    def round(self, seconds: float) -> object:
+        """Look at those that there are by now, while both sides work."""
+
+    def reach(self, upto: Position, deadline: float, over: Callable[[], bool]) -> bool:
+        """Wait until the replica has applied that group; False where it is ``over`` before, or too late."""
 
     def finish(self, upto: Position, deadline: float) -> Sequence[Finding]:
         """Look at them all while both sides stand still at that group."""
@@ -89,15 +98,17 @@ class Conductor:
         return self._channel.state.attempt
 
     def _verify(self, attempt: Attempt, wish: Wish) -> None:
+        self._latest.round(_ROUND_SECONDS)  # capture is about to hold the writers: fewer keys are left for then
         if not self._wait(lambda now: now.held is not None, attempt, wish.max_pause + _ANSWER_SECONDS):
             return
         reached("held-seen")
-        if not self._wait(lambda now: now.has(Drained), attempt, wish.max_pause):
-            return
-        now = self._channel.state.attempt
-        assert now
-        assert now.held
-        self.findings = self._latest.finish(now.held.position, time.monotonic() + wish.max_pause)
+        held, deadline = _current(self._channel.state).held, time.monotonic() + wish.max_pause
+        assert held
+        if not self._latest.reach(held.position, deadline, lambda: _over(self._channel.look(), attempt)):
+            if _over(self._channel.look(), attempt):
+                return
+            raise self._silence(attempt, wish.max_pause)
+        self.findings = self._latest.finish(held.position, deadline)
         if self.findings:
             what = f"{len(self.findings)} differences between the two sides, the first: {self.findings[0]}"
             raise Retry(what)
@@ -112,10 +123,13 @@ class Conductor:
             return _over(state, attempt) or until(_current(state))
 
         if not self._channel.wait(done, time.monotonic() + seconds):
-            what = f"no answer for {seconds:g} s: is {self._waited_for(attempt)} running?"
-            raise Retry(what, remedy="See `switchback status`")
+            raise self._silence(attempt, seconds)
         self._tell(self._channel.state)
         return not _over(self._channel.state, attempt)
+
+    def _silence(self, attempt: Attempt, seconds: float) -> Retry:
+        what = f"no answer for {seconds:g} s: is {self._waited_for(attempt)} running?"
+        return Retry(what, remedy="See `switchback status`")
 
     def _waited_for(self, attempt: Attempt) -> str:
         now = self._channel.state.attempt

@@ -149,16 +149,26 @@ class Latest:
             self._refresh(found.wrong)
         return Round(looked, len(self._open), self._place, caught_up)
 
+    def reach(self, upto: Position, deadline: float, over: Callable[[], bool]) -> bool:
+        """Read up to that group, and wait until the replica has applied it; False where ``over`` says so before."""
+        while self._place.number < upto.number or self._together.applied().number < upto.number:
+            if over() or time.monotonic() > deadline:
+                return False
+            if self._place.number < upto.number:
+                self._read(_POLL_SECONDS)
+            else:
+                time.sleep(_POLL_SECONDS)
+        return True
+
     def finish(self, upto: Position, deadline: float) -> list[Finding]:
         """Inside the hold: what differs at the barrier ``upto``; ``deadline`` is by ``time.monotonic``.
 
-        Raises Retry where the barrier is not read and applied in time, or is not the end of the history.
+        Raises Retry where it was not reached, or is not the end of the history.
         """
-        while self._place.number < upto.number and time.monotonic() < deadline:
-            self._read(_POLL_SECONDS)
+        there = self.reach(upto, deadline, lambda: False)
         if self._place.position.name != upto.name:
             raise Retry(f"the log stands at group {self._place.number}, not at the barrier", where=str(upto))
-        if not self._await(lambda: self._together.applied().number >= upto.number, deadline):
+        if not there:
             raise Retry("the replica has not applied the barrier in time", where=str(upto))
         if self._together.applied().name != upto.name:
             raise Retry("the replica stands at another group than the barrier", where=str(upto))

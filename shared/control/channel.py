@@ -51,12 +51,16 @@ class Channel:
             self._heard(self.state)
         return self.state
 
+    def mention(self, record: Record) -> None:
+        """Hand a record over and do not wait for it; it stands before the next one that is said."""
+        self._store.send(LogRecord(((_MARK, b""),), encode_record(record)))
+
     def say(self, record: Record) -> str:
         """Append a record and read the stream up to it; returns why it is void, "" where it counts.
 
         After Retry it is not known whether the record is in the stream: open the log anew and look.
         """
-        self._store.send(LogRecord(((_MARK, b""),), encode_record(record)))
+        self.mention(record)
         void = self._read_to(self._store.flush())
         self._heard(self.state)
         return void

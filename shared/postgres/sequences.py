@@ -1,6 +1,6 @@
 """The sequences behind identity columns: what they gave out, and setting them past the data.
 
-All tables are dealt with in three statements, for this is done while writers wait.
+All tables are dealt with in four statements, for this is done while writers wait.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ class _Counter(NamedTuple):
     def last(self) -> sql.Composed:
         return sql.SQL("coalesce(pg_sequence_last_value({}::regclass), 0)").format(sql.Literal(self.sequence))
 
+    def raised(self, wanted: int) -> sql.Composed:
+        """Gives out what is behind that number from now on."""
+        return sql.SQL("setval({}::regclass, {})").format(sql.Literal(self.sequence), wanted)
+
 
 def last_numbers(db: psycopg.Connection[Any], schema: Schema) -> dict[str, int]:
     """The last number that each table's sequence gave out, where it has one and gave out any."""
@@ -48,18 +52,18 @@ def last_numbers(db: psycopg.Connection[Any], schema: Schema) -> dict[str, int]:
 def raise_sequences(db: psycopg.Connection[Any], schema: Schema, given: Mapping[str, int]) -> None:
     """Set each past its table's rows, past ``given`` and never back, and see that it is; sequences do not roll back."""
     counters = _find(db, schema)
-    _select(db, [_raised(counter, given.get(counter.table, 0)) for counter in counters])
-    terms = [sql.SQL("greatest({}, {}) - {}").format(c.highest, given.get(c.table, 0), c.last) for c in counters]
-    for counter, missing in zip(counters, _select(db, terms), strict=True):
-        if missing > 0:
+    found = _select(db, [term for counter in counters for term in (counter.highest, counter.last)])
+    behind = []
+    for counter, highest, last in zip(counters, found[::2], found[1::2], strict=True):
+        wanted = max(highest, given.get(counter.table, 0))
+        if wanted > last:
+            behind.append((counter, wanted))
+    _select(db, [counter.raised(wanted) for counter, wanted in behind])
+    now = _select(db, [counter.last for counter, _ in behind])
+    for (counter, wanted), last in zip(behind, now, strict=True):
+        if last < wanted:
             where = f"table {counter.table}, sequence {counter.sequence}"
             raise Stop("the sequence does not get past the rows", where=where, remedy="Set it by hand with setval()")
-
-
-def _raised(counter: _Counter, given: int) -> sql.Composed:
-    highest = sql.SQL("greatest({}, {}, {})").format(counter.highest, given, counter.last)
-    raised = "CASE WHEN {0} > 0 THEN setval({1}::regclass, {0}) ELSE 0 END"
-    return sql.SQL(raised).format(highest, sql.Literal(counter.sequence))
 
 
 def _find(db: psycopg.Connection[Any], schema: Schema) -> list[_Counter]:
