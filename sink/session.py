@@ -59,7 +59,8 @@ class Session:
             while not stop.is_set() and not self._take_part():
                 applier.apply(self._reader.read(_READ_SECONDS))
                 self._await_room(applier)
-                self._send(time.monotonic(), well)
+                if not self._barrier:  # behind one writers wait: that comes first
+                    self._send(time.monotonic(), well)
         except (Hold, Stop) as trouble:
             send_report(self._log, self._name, self._stopped(trouble))
             raise

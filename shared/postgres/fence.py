@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from shared.postgres.guards import are_kept, keep_guards
 from shared.postgres.reverse import current_schema, install, is_installed
@@ -48,7 +47,9 @@ _COUNT = "SELECT CASE WHEN is_called THEN last_value + 1 ELSE 0 END FROM switchb
 def switch(db: psycopg.Connection[Any], names: Iterable[str], *, primary: bool) -> None:
     """Open the tables for writers and capture them, or close them; in the caller's transaction."""
     home = current_schema(db)
-    db.execute(sql.SQL("; ").join(switch_sql(home, name, primary=primary) for name in names))  # one way there and back
+    with db.pipeline():  # one way there and back
+        for name in names:
+            db.execute(switch_sql(home, name, primary=primary))
 
 
 def open_side(  # noqa: PLR0913  (what an attempt brings)
@@ -66,10 +67,11 @@ def open_side(  # noqa: PLR0913  (what an attempt brings)
     if not is_installed(db, stream, schema):
         install(db, stream, schema)
     raise_sequences(db, schema, sequences)
-    _open(db, stream, schema)
-    db.execute(_OPENED.encode(), {"stream": stream})
-    keep_shape(db, stream)
-    set_role(db, stream, role="primary", epoch=epoch, attempt=attempt)
+    with db.pipeline():  # one way there and back
+        _open(db, stream, schema)
+        db.execute(_OPENED.encode(), {"stream": stream})
+        keep_shape(db, stream)
+        set_role(db, stream, role="primary", epoch=epoch, attempt=attempt)
 
 
 def renew(db: psycopg.Connection[Any], stream: str, schema: Schema) -> None:

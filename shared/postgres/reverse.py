@@ -65,8 +65,11 @@ def install(db: psycopg.Connection[Any], stream: str, schema: Schema) -> None:
 
 def is_installed(db: psycopg.Connection[Any], stream: str, schema: Schema) -> bool:
     """Whether all triggers are there, and every table is known in its shape: asked while writers wait."""
-    known = set(installed_numbers(db, stream).values())
-    there = dict(db.execute(_THERE, ([CAPTURE, FENCE, TRUNCATE],)).fetchall())
+    with db.pipeline():
+        numbers = db.execute(_NUMBERS, (stream,))
+        triggers = db.execute(_THERE, ([CAPTURE, FENCE, TRUNCATE],))
+    known = {(name, tuple(columns)) for name, columns, _, _ in numbers}
+    there = dict(triggers.fetchall())
     names = len((CAPTURE, FENCE, TRUNCATE))
     return all((table.name, table.names) in known and there.get(table.name) == names for table in schema.tables)
 

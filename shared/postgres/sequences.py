@@ -45,22 +45,23 @@ class _Counter(NamedTuple):
 def last_numbers(db: psycopg.Connection[Any], schema: Schema) -> dict[str, int]:
     """The last number that each table's sequence gave out, where it has one and gave out any."""
     counters = _find(db, schema)
-    values = _select(db, [counter.last for counter in counters])
+    values = _numbers(_ask(db, [counter.last for counter in counters]))
     return {counter.table: value for counter, value in zip(counters, values, strict=True) if value}
 
 
 def raise_sequences(db: psycopg.Connection[Any], schema: Schema, given: Mapping[str, int]) -> None:
     """Set each past its table's rows, past ``given`` and never back, and see that it is; sequences do not roll back."""
     counters = _find(db, schema)
-    found = _select(db, [term for counter in counters for term in (counter.highest, counter.last)])
+    found = _numbers(_ask(db, [term for counter in counters for term in (counter.highest, counter.last)]))
     behind = []
     for counter, highest, last in zip(counters, found[::2], found[1::2], strict=True):
         wanted = max(highest, given.get(counter.table, 0))
         if wanted > last:
             behind.append((counter, wanted))
-    _select(db, [counter.raised(wanted) for counter, wanted in behind])
-    now = _select(db, [counter.last for counter, _ in behind])
-    for (counter, wanted), last in zip(behind, now, strict=True):
+    with db.pipeline():
+        _ask(db, [counter.raised(wanted) for counter, wanted in behind])
+        now = _ask(db, [counter.last for counter, _ in behind])
+    for (counter, wanted), last in zip(behind, _numbers(now), strict=True):
         if last < wanted:
             where = f"table {counter.table}, sequence {counter.sequence}"
             raise Stop("the sequence does not get past the rows", where=where, remedy="Set it by hand with setval()")
@@ -75,8 +76,10 @@ def _find(db: psycopg.Connection[Any], schema: Schema) -> list[_Counter]:
     return [_Counter(*row) for row in rows if row[2]]
 
 
-def _select(db: psycopg.Connection[Any], terms: list[sql.Composed]) -> list[int]:
-    if not terms:
-        return []
-    row = db.execute(sql.SQL("SELECT ARRAY[{}]::bigint[]").format(sql.SQL(", ").join(terms))).fetchone()
+def _ask(db: psycopg.Connection[Any], terms: list[sql.Composed]) -> psycopg.Cursor[Any]:
+    return db.execute(sql.SQL("SELECT ARRAY[{}]::bigint[]").format(sql.SQL(", ").join(terms)))
+
+
+def _numbers(answer: psycopg.Cursor[Any]) -> list[int]:
+    row = answer.fetchone()
     return [int(value) for value in row[0]] if row else []

@@ -21,7 +21,12 @@ SELECT c.relname, array_agg(a.attname || ' ' || format_type(a.atttypid, a.atttyp
    AND a.attnum > 0 AND NOT a.attisdropped
  GROUP BY c.relname
 """
-_KEEP = "UPDATE switchback.side SET shape = %s WHERE stream = %s"
+_KEEP = f"""
+UPDATE switchback.side
+   SET shape = coalesce(
+       (SELECT json_object_agg(name::text, columns) FROM ({_SHAPE}) AS t (name, columns))::text, '{{}}')
+ WHERE stream = %s
+"""  # noqa: S608  (our own names)
 _KEPT = "SELECT shape FROM switchback.side WHERE stream = %s"
 
 Shape = dict[str, list[str]]
@@ -35,7 +40,7 @@ def read_shape(db: psycopg.Connection[Any]) -> Shape:
 
 def keep_shape(db: psycopg.Connection[Any], stream: str) -> None:
     """Keep it, in the caller's transaction."""
-    db.execute(_KEEP, (json.dumps(read_shape(db)), stream))
+    db.execute(_KEEP.encode(), (stream,))
 
 
 def kept_shape(db: psycopg.Connection[Any], stream: str) -> Shape:

@@ -38,10 +38,12 @@ class Opener:
     def prepare(self, schema: Schema, token: int, attempt: str, epoch: int, sequences: Mapping[str, int]) -> None:
         """Everything but the COMMIT; LeaseLost where another sink has taken over."""
         with translated(where=_WHERE):
-            self._db.execute("BEGIN")
             self._prepared = attempt
-            self._db.execute(_PATIENCE)
-            row = self._db.execute(_TOKEN, (self._stream,)).fetchone()
+            with self._db.pipeline():
+                self._db.execute("BEGIN")
+                self._db.execute(_PATIENCE)
+                found = self._db.execute(_TOKEN, (self._stream,))
+            row = found.fetchone()
             if row is None or int(row[0]) != token:
                 what = "another sink has taken over this stream"
                 raise LeaseLost(what, where=f"stream {self._stream}", remedy="Run one sink a stream")
