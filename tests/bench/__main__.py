@@ -9,6 +9,7 @@ the marks of that file (docs/benchmarks.md has them); the table always goes to .
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -53,6 +54,7 @@ _FULL_ONLY = {"growth"}
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the chosen scenarios."""
     given = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and the servers are stopped
     names = given.only or [name for name in _SCENARIOS if given.full or name not in _FULL_ONLY]
     warning = machine.warn_if_busy()
     with servers() as running:
