@@ -41,7 +41,7 @@ from shared.postgres.connection import connect as connect_postgres
 from shared.postgres.connection import translated as postgres_errors
 from shared.postgres.fence import read_refused
 from shared.postgres.ledger import read_copied, read_ledger
-from shared.presence import is_running, read_presence
+from shared.presence import completed_epoch, is_running, read_presence
 from shared.reports import read_report
 from shared.settings import Settings
 from shared.sqlite.connection import connect as connect_sqlite
@@ -220,7 +220,12 @@ def _completed(settings: Settings, since: str) -> Status:
         ledger=LedgerStatus(),
         tables=[],
         daemons=[],
-        switch=SwitchStatus(primary="postgres", completed=True, completed_since=since),
+        switch=SwitchStatus(
+            primary="postgres",
+            epoch=completed_epoch(settings.state_dir, settings.stream),
+            completed=True,
+            completed_since=since,
+        ),
     )
     phase, summary = summarise(status)
     return structs.replace(status, phase=phase, summary=summary)

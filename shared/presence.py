@@ -20,6 +20,7 @@ import msgspec
 from shared.errors import BadInput, Stop
 from shared.redaction import redact
 
+_COMPLETED = "This stream's migration is completed. Without this file its daemons would begin a new one."
 _GLANCE_SECONDS = 0.01  # how long ``is_running`` mostly holds the lock to look at it
 _LOOKERS_SECONDS = 10.0  # on a busy machine a looker may be stopped while it has the lock
 
@@ -112,6 +113,22 @@ def completed_at(state_dir: Path, stream: str) -> float | None:
         return completed_path(state_dir, stream).stat().st_mtime
     except OSError:
         return None
+
+
+def note_completed(state_dir: Path, stream: str, epoch: int) -> None:
+    """Make that file; its last word is the epoch in which the migration ended."""
+    path = completed_path(state_dir, stream)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{_COMPLETED} It ended in epoch {epoch}\n")
+
+
+def completed_epoch(state_dir: Path, stream: str) -> int:
+    """What that file says; 0 where it says nothing of it."""
+    try:
+        words = completed_path(state_dir, stream).read_text().split()
+    except OSError:
+        return 0
+    return int(words[-1]) if words and words[-1].isdigit() else 0
 
 
 def check_not_completed(state_dir: Path, stream: str) -> None:

@@ -17,7 +17,7 @@ from shared.control.channel import Channel
 from shared.control.fold import State
 from shared.control.records import OPERATOR, Completed, now_ms
 from shared.errors import BadInput
-from shared.presence import completed_path, is_running
+from shared.presence import completed_path, is_running, note_completed
 from shared.settings import Settings
 from shared.sqlite.connection import connect, translated
 from shared.sqlite.installation import uninstall
@@ -61,7 +61,7 @@ def complete(settings: Settings, *, keep_data: bool, unfence: bool) -> list[str]
             void = channel.say(Completed(by=OPERATOR, at_ms=now_ms()))
             if void:
                 raise BadInput(f"not now: {void}", remedy="See `switchback status`")
-    _leave_note(settings)  # before the daemons are looked for: one that starts later finds it
+    _leave_note(settings, state.epoch)  # before the daemons are looked for: one that starts later finds it
     _await_daemons(settings)
     planned = in_target(settings)
     removed = [f"PostgreSQL: {what}" for what in (*forget_in_target(settings), *planned)]
@@ -69,13 +69,12 @@ def complete(settings: Settings, *, keep_data: bool, unfence: bool) -> list[str]
     return removed + [f"file {path}" for path in remove_files(settings)]
 
 
-def _leave_note(settings: Settings) -> None:
-    path = completed_path(settings.state_dir, settings.stream)
+def _leave_note(settings: Settings, epoch: int) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("This stream's migration is completed. Without this file its daemons would begin a new one.\n")
+        note_completed(settings.state_dir, settings.stream, epoch)
     except OSError as error:
-        raise BadInput(f"the state folder cannot be written to: {error.strerror}", where=str(path)) from error
+        what = f"the state folder cannot be written to: {error.strerror}"
+        raise BadInput(what, where=str(settings.state_dir)) from error
 
 
 def _check(state: State) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 
@@ -62,6 +63,8 @@ def _assert_said_to_be_over(command: QuickCommand) -> None:
     assert status.code == 0
     assert "the migration is over since 20" in status.out
     assert "PostgreSQL is the primary" in status.out
+    switch = json.loads(command("status", "--json").out)["switch"]
+    assert (switch["primary"], switch["epoch"], switch["completed"]) == ("postgres", 1, True)
     for words in (("verify",), ("rollback",), ("complete", "--yes")):
         said = command(*words)
         assert said.code == 2, said
