@@ -17,7 +17,7 @@ from typing import Protocol
 
 from capture.progress import Progress
 from capture.relay import Relay
-from shared.control.channel import Channel
+from shared.control.channel import WRITERS_FIRST_SECONDS, Channel
 from shared.control.fold import Attempt, State
 from shared.control.records import CAPTURE, Aborted, Drained, Fenced, Held, LetGo, Prepared, Verified, now_ms
 from shared.control.standing import Standing
@@ -215,6 +215,7 @@ class Closing:
     def _await_end(self, attempt: Attempt) -> bool:
         """Beyond the fence, without a move: the other side needs the processor while writers wait."""
         self.channel.wait(lambda state: _undone(state, attempt) or _over(state, attempt), _LONG, self.stopped)
+        time.sleep(WRITERS_FIRST_SECONDS)
         return _undone(self.channel.state, attempt) and self._take_back(attempt)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.control.channel import Channel
+from shared.control.channel import WRITERS_FIRST_SECONDS, Channel
 from shared.control.fold import Attempt, State
 from shared.control.records import SINK, Aborted, Drained, Fenced, Opened, Opening, Prepared, now_ms
 from shared.control.standing import Standing
@@ -121,6 +121,7 @@ class Taker:
         reached("opened")
         self._say(Opened(by=SINK, at_ms=now_ms(), attempt=name))
         self.logger.info("opened", attempt=name, epoch=epoch)
+        time.sleep(WRITERS_FIRST_SECONDS)
         return True
 
     def _prepare(self, attempt: Attempt) -> None:

@@ -17,6 +17,9 @@ _FORMAT = 1  # an empty mark says 1
 _READ_BACK_SECONDS = 15.0
 _FETCH_SECONDS = 0.05  # how soon a wait looks at its clock, and at a signal to stop
 
+WRITERS_FIRST_SECONDS = 0.05
+"""The side that was opened is the writers' for a moment, before capture and sink begin anew beside them."""
+
 
 def _never() -> bool:
     return False
