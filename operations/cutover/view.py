@@ -39,8 +39,9 @@ class Progress:
             self._show(attempt)
 
     def _show(self, attempt: Attempt) -> None:
+        early = {"Verified"} if not {"Drained", "Aborted"} & attempt.times.keys() else set()  # the sink says so later
         for step, at in sorted(attempt.times.items(), key=lambda item: item[1]):
-            if (attempt.id, step) not in self._shown:
+            if step not in early and (attempt.id, step) not in self._shown:
                 self._shown.add((attempt.id, step))
                 say(f"  {duration_since(attempt, at):>8}  {_STEPS[step]}", style="dim")
 
