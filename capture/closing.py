@@ -120,7 +120,10 @@ class Closing:
         reached("before-fence")
         self.primary.fence(attempt.id, attempt.epoch, position, relay.progress)
         reached("fence-committed")
-        return self._say_fenced(attempt) and not self._await_end(attempt)
+        closed = self._say_fenced(attempt)
+        if closed and not self._await_end(attempt):
+            time.sleep(WRITERS_FIRST_SECONDS)
+        return closed
 
     def _reason(self, attempt: Attempt) -> str:
         now = self.channel.state.attempt
@@ -210,13 +213,12 @@ class Closing:
         """True if the primary was opened again, False if it stays closed."""
         if not attempt.has(Fenced) and not attempt.aborted and self._say_fenced(attempt) is False:
             return True
-        return self._await_end(attempt)
+        return self._await_end(attempt) and self._take_back(attempt)
 
     def _await_end(self, attempt: Attempt) -> bool:
-        """Beyond the fence, without a move: the other side needs the processor while writers wait."""
+        """Whether it was undone: beyond the fence, without a move, for the other side needs the processor now."""
         self.channel.wait(lambda state: _undone(state, attempt) or _over(state, attempt), _LONG, self.stopped)
-        time.sleep(WRITERS_FIRST_SECONDS)
-        return _undone(self.channel.state, attempt) and self._take_back(attempt)
+        return _undone(self.channel.state, attempt)
 
 
 _OTHER_LOG = "Is it the right log (--log, --stream), or was either restored from a backup? Until then it stays closed"

@@ -54,17 +54,17 @@ class Channel:
             self._heard(self.state)
         return self.state
 
-    def mention(self, record: Record) -> None:
-        """Hand a record over and do not wait for it; it stands before the next one that is said."""
+    def mention(self, record: Record) -> int:
+        """Append a record and do not ask whether it counts; returns its offset."""
         self._store.send(LogRecord(((_MARK, b""),), encode_record(record)))
+        return self._store.flush()
 
     def say(self, record: Record) -> str:
         """Append a record and read the stream up to it; returns why it is void, "" where it counts.
 
         After Retry it is not known whether the record is in the stream: open the log anew and look.
         """
-        self.mention(record)
-        void = self._read_to(self._store.flush())
+        void = self._read_to(self.mention(record))
         self._heard(self.state)
         return void
 
