@@ -57,8 +57,11 @@ class Primary(Protocol):
     def let_go(self) -> None:
         """Undo the hold; nothing happens where there is none."""
 
-    def fence(self, attempt: str, epoch: int, position: Position, progress: Progress) -> None:
-        """Close the held database for writers: note where its replica begins, and commit what was prepared."""
+    def fence(self, attempt: str, epoch: int, position: Position, progress: Progress, patience: float) -> str:
+        """Close the held database for writers: note where its replica begins, and commit what was prepared.
+
+        "" as answer, or why the commit was not to be had within ``patience`` seconds, and nothing is closed.
+        """
 
     def unfence(self, attempt: str) -> bool:
         """Take the fence down if it is that attempt's."""
@@ -118,7 +121,9 @@ class Closing:
             still = _still_to_come(said - began, ready - said) if attempt.asked.rehearsal else 0
             return self._give_up(attempt, self._reason(attempt), still)
         reached("before-fence")
-        self.primary.fence(attempt.id, attempt.epoch, position, relay.progress)
+        left = max(0.0, deadline - time.monotonic())
+        if trouble := self.primary.fence(attempt.id, attempt.epoch, position, relay.progress, left):
+            return self._give_up(attempt, trouble)
         reached("fence-committed")
         closed = self._say_fenced(attempt)
         if closed and not self._await_end(attempt):
@@ -134,8 +139,10 @@ class Closing:
         if now.aborted:
             return now.aborted.reason
         missing = [step.__name__.lower() for step in (Drained, Verified, Prepared) if not now.has(step)]
-        seconds = attempt.asked.max_pause_ms / 1000
-        return f"writers had waited for {seconds:g} s, and it was not yet {' nor '.join(missing)}"
+        waited = f"writers had waited for {attempt.asked.max_pause_ms / 1000:g} s"
+        if missing:
+            return f"{waited}, and it was not yet {' nor '.join(missing)}"
+        return f"{waited}, and the operator's program did not end the rehearsal"
 
     def _say_fenced(self, attempt: Attempt) -> bool:
         """Another instance may have said so first: what counts is what the stream says of the attempt now."""

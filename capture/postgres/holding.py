@@ -155,7 +155,14 @@ class PostgresHold:
         if db is not None:
             db.close()
 
-    def fence(self, attempt: str, epoch: int, position: Position, progress: Progress) -> None:
+    def fence(
+        self,
+        attempt: str,
+        epoch: int,
+        position: Position,
+        progress: Progress,
+        patience: float,  # noqa: ARG002  (nobody is in the way of a commit here)
+    ) -> str:
         """Commit the fence."""
         if not self._prepared:
             self.prepare_fence()
@@ -166,6 +173,7 @@ class PostgresHold:
             set_role(db, self._stream, role="replica", epoch=epoch, attempt=attempt)
             db.execute("COMMIT")
         self.let_go()
+        return ""
 
     def unfence(self, attempt: str) -> bool:
         """Take the fence down if it is that attempt's."""

@@ -108,8 +108,8 @@ class SqliteHold:
         if db is not None:
             db.close()
 
-    def fence(self, attempt: str, epoch: int, position: Position, progress: Progress) -> None:
-        """Commit the fence."""
+    def fence(self, attempt: str, epoch: int, position: Position, progress: Progress, patience: float) -> str:
+        """Commit the fence; without WAL that waits for readers."""
         if not self._prepared:
             self.prepare_fence()
         with translated(self._path):
@@ -119,8 +119,10 @@ class SqliteHold:
             schema = base64.b64encode(wire.encode(self.schema)).decode()
             checkpoint = encode_progress(progress)
             write_state(db, role="replica", epoch=str(epoch), attempt=attempt, checkpoint=checkpoint, schema=schema)
-            db.execute("COMMIT")
+            if not _commit(db, patience):
+                return f"{self._path} was being read, and without WAL no commit is possible meanwhile"
         self.let_go()
+        return ""
 
     def unfence(self, attempt: str) -> bool:
         """Take the fence down if it is that attempt's."""
@@ -148,3 +150,15 @@ class SqliteHold:
     def _held(self) -> sqlite3.Connection:
         assert self._db is not None, "nothing is held"
         return self._db
+
+
+def _commit(db: sqlite3.Connection, patience: float) -> bool:
+    """False where readers were in the way for so many seconds; nothing is committed then."""
+    db.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
+    try:
+        db.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True

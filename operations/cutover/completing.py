@@ -58,7 +58,7 @@ def complete(settings: Settings, *, keep_data: bool, unfence: bool) -> list[str]
         state = channel.open()
         _check(state)
         if not state.completed:
-            void = channel.say(Completed(by=OPERATOR, at_ms=now_ms()))
+            void = channel.say(Completed(by=OPERATOR, at_ms=now_ms(), epoch=state.epoch))
             if void:
                 raise BadInput(f"not now: {void}", remedy="See `switchback status`")
     _leave_note(settings, state.epoch)  # before the daemons are looked for: one that starts later finds it

@@ -26,6 +26,9 @@ from shared.steps import reached
 _ANSWER_SECONDS = 10.0
 """How long a daemon that has something to do may be silent before the operator is told."""
 
+_LATE_WORD_SECONDS = 0.2
+"""How late capture may say that it has let the writers go."""
+
 _ROUND_SECONDS = 0.03
 """Less than capture needs to hear what is asked, to connect and to publish the rest."""
 
@@ -108,10 +111,13 @@ class Conductor:
             if _over(self._channel.look(), attempt):
                 return
             raise self._silence(attempt, wish.max_pause)
-        self.findings = self._latest.finish(held.position, deadline)
-        if self.findings:
-            what = f"{len(self.findings)} differences between the two sides, the first: {self.findings[0]}"
-            raise Retry(what)
+        findings = self._latest.finish(held.position, deadline)
+        if findings:
+            if self._channel.wait(lambda now: _over(now, attempt), time.monotonic() + _LATE_WORD_SECONDS):
+                return  # writers had gone on, and what moves looks different
+            self.findings = findings
+            found = f"{len(findings)} difference{'s' if len(findings) > 1 else ''}"
+            raise Retry(f"{found} between the two sides, the first: {findings[0]}")
         keys = self._latest.looked_at
         self._channel.say(Verified(by=OPERATOR, at_ms=now_ms(), attempt=attempt.id, keys=keys))
         reached("verified-said")

@@ -9,7 +9,7 @@ from operations.completion import open_existing_log
 from operations.cutover.unfinished import unfinished
 from operations.cutover.view import Progress
 from operations.screen import say
-from operations.telling.announcing import announce
+from operations.telling.announcing import announce, is_told
 from operations.wording import side_name
 from shared.control.channel import Channel
 from shared.control.fold import Attempt, State
@@ -42,7 +42,7 @@ def resume(settings: Settings, wait: float) -> int:
             raise unfinished(channel.state.attempt or state.attempt)
         state = channel.state
         say(f"{side_name(state.primary)} takes the writes (epoch {state.epoch}); nothing is under way.")
-        if state.announced < state.epoch and not announce(settings, channel):
+        if not is_told(settings, state) and not announce(settings, channel):
             return 1
     return 0
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple, Self
 
+from operations.screen import complain
 from operations.verification.comparing import Key
 from operations.verification.findings import Finding
 from operations.verification.history import Group, History
@@ -25,7 +26,7 @@ from operations.verification.session import PATIENCE_SECONDS, open_session
 from operations.verification.together import Difference, Together
 from operations.verification.verify import last_verified
 from operations.wording import side_name
-from shared.errors import BadInput, Retry, Stop
+from shared.errors import BadInput, Retry, Stop, SwitchbackError
 from shared.groups import Change, Position
 from shared.settings import Settings
 
@@ -57,7 +58,7 @@ class Round(NamedTuple):
 def open_latest(settings: Settings, epoch: int, *, anyway: bool = False) -> Iterator[Latest]:
     """Begun behind the last full pass; where there was none, or ``anyway`` if it is of no use, where the replica is.
 
-    What was seen equal in the end is kept, so that the next one begins there.
+    What was seen equal in the end is kept, so that the next one begins there; where it cannot be, that is told.
 
     Raises as ``Latest`` and ``Latest.begin`` do.
     """
@@ -69,7 +70,10 @@ def open_latest(settings: Settings, epoch: int, *, anyway: bool = False) -> Iter
                 raise
             latest.begin(latest.here)
         yield latest
-        latest.keep()
+        try:
+            latest.keep()
+        except SwitchbackError as error:  # what was done meanwhile is done, a switch too
+            complain(f"how far both sides were compared is not kept; the next time begins further back: {error}")
 
 
 class Latest:

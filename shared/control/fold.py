@@ -138,7 +138,7 @@ def judge(state: State, record: Record) -> Judged:
     if isinstance(record, Announced):
         return _announce(state, record)
     if isinstance(record, Completed):
-        return _complete(state)
+        return _complete(state, record)
     if state.attempt is None or state.attempt.id != record.attempt:
         return Judged(state, f"attempt {record.attempt} is not under way")
     return _take_step(state, state.attempt, record)
@@ -160,9 +160,11 @@ def _announce(state: State, record: Announced) -> Judged:
     return Judged(replace(state, announced=record.epoch))
 
 
-def _complete(state: State) -> Judged:
+def _complete(state: State, record: Completed) -> Judged:
     if state.attempt:
         return Judged(state, f"attempt {state.attempt.id} is under way")
+    if record.epoch is not None and record.epoch != state.epoch:
+        return Judged(state, f"this is epoch {state.epoch}, not {record.epoch}")
     return Judged(replace(state, completed=True))
 
 

@@ -111,7 +111,9 @@ class Announced(Entry, frozen=True, kw_only=True):
 
 
 class Completed(Entry, frozen=True, kw_only=True):
-    """The migration is over: no further change of epoch."""
+    """The migration is over in that epoch: no further change of it."""
+
+    epoch: int | None = None  # what earlier versions wrote has none
 
 
 Record = (

@@ -24,6 +24,7 @@ RATE = 100  # transactions of about five row changes each
 _WRITERS = 2
 _SECONDS_AFTER = 1.0
 _FULL_EVERY = 10  # flips between two full verifications: the log is read from the last one on
+_LONG_MS = 200.0  # what a flip said that took longer is shown
 _VERBS = ("cutover", "rollback")
 _ESTIMATE = re.compile(r"would be about ([\d.]+) (ms|s)")
 
@@ -42,7 +43,7 @@ def measure(plan: Plan) -> list[Line]:
                     run(python("operations.cli", "verify"), migration.settings)
                 for verb in _VERBS:
                     estimates[verb].append(_rehearse(migration))
-                    pauses[verb].append(_flip(migration, verb, ledger))
+                    pauses[verb].append(_flip(plan, migration, verb, ledger))
                 plan.say(f"round {number + 1}: {', '.join(f'{verb} {pauses[verb][-1]:.0f} ms' for verb in _VERBS)}")
         wrong = _rate(read_ledger(ledger))
     plan.say(f"{wrong:.0f} acknowledged transactions a second on the whole")
@@ -70,11 +71,16 @@ def _rehearse(migration: Migration) -> float:
     return float(found[1]) * (1000 if found[2] == "s" else 1)
 
 
-def _flip(migration: Migration, verb: str, ledger: Path) -> float:
+def _flip(plan: Plan, migration: Migration, verb: str, ledger: Path) -> float:
     began = time.monotonic_ns()
-    run(python("operations.cli", verb), migration.settings)
+    said = run(python("operations.cli", verb), migration.settings).output
     time.sleep(_SECONDS_AFTER)
-    return read_ledger(ledger).pauses(began, time.monotonic_ns())[0].milliseconds
+    pause = read_ledger(ledger).pauses(began, time.monotonic_ns())[0]
+    if pause.milliseconds > _LONG_MS:
+        plan.say(
+            f"{verb}: {pause.milliseconds:.0f} ms, from {(pause.began - began) / 1e6:.0f} ms after its start\n{said}"
+        )
+    return pause.milliseconds
 
 
 def _rate(ledger: Ledger) -> float:

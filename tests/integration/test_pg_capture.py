@@ -169,7 +169,7 @@ def test_writers_wait_for_a_hold_and_are_not_refused(captured: Captured) -> None
 )
 def test_the_fence_refuses_every_way_of_writing_and_counts_it(captured: Captured, statement: str) -> None:
     assert captured.hold.hold(20.0) == ""
-    captured.hold.fence("second", 2, Position(1, 1, 1), captured.progress)
+    captured.hold.fence("second", 2, Position(1, 1, 1), captured.progress, 5.0)
     with captured.connect(autocommit=True, application_name="stray") as db:
         db.execute("SET session_replication_role = replica")
         with pytest.raises(psycopg.DatabaseError) as refused:

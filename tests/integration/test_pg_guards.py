@@ -102,7 +102,7 @@ def test_what_was_rolled_back_and_our_own_switches_are_no_change(captured: Captu
     captured.run("UPDATE t SET v = 'after' WHERE id = 3")
     assert captured.read()
     assert captured.hold.hold(2.0) == ""
-    captured.hold.fence("second", 2, Position(1, 5_000, 5_000), captured.progress)
+    captured.hold.fence("second", 2, Position(1, 5_000, 5_000), captured.progress, 5.0)
     assert captured.hold.unfence("second")
     captured.run("UPDATE t SET v = 'opened again' WHERE id = 3")
     assert captured.read()

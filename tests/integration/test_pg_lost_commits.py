@@ -215,7 +215,7 @@ def test_pruning_and_epochs_in_between_do_not_matter(captured: Captured, standby
         assert captured.source.prune(captured.progress.seq - 2, 1)
         assert captured.hold.hold(20.0) == ""
         captured.read()
-        captured.hold.fence(f"attempt {epoch}", epoch, Position(1, 10_000 + epoch, 1), captured.progress)
+        captured.hold.fence(f"attempt {epoch}", epoch, Position(1, 10_000 + epoch, 1), captured.progress, 5.0)
         with captured.connect() as db:
             open_side(db, STREAM, captured.schema, f"attempt {epoch + 1}", epoch + 1, {})
         captured.restart_from_log()

@@ -193,7 +193,7 @@ def close(path: Path, hold: SqliteHold, attempt: str, epoch: int, place: Positio
     """As capture does it."""
     note_shape(path)
     assert hold.hold(1.0) == ""
-    hold.fence(attempt, epoch, place, Progress())
+    assert hold.fence(attempt, epoch, place, Progress(), 5.0) == ""
     with closing(connect(path)) as db:
         ledger = read_ledger(db)
         assert ledger is not None
@@ -211,3 +211,17 @@ def test_a_delete_that_only_the_remembered_rows_know_of_is_there_before_the_file
     assert hold.hold(1.0) == ""
     assert captured.app.execute("SELECT op, c1 FROM _switchback_log").fetchall() == [("c", 1), ("d", 1)]
     hold.let_go()
+
+
+def test_without_wal_a_reader_who_does_not_end_keeps_the_file_open_and_is_told_of(captured: Captured) -> None:
+    captured.app.execute("PRAGMA journal_mode = delete").fetchall()
+    note_shape(captured.path)
+    hold = schema_of(captured)
+    assert hold.hold(1.0) == ""
+    with closing(sqlite3.connect(captured.path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM person").fetchone()
+        assert "was being read" in hold.fence("a", 1, Position(1, 1, 1), Progress(), 0.1)
+        hold.let_go()
+    captured.run("INSERT INTO person VALUES (3, 'c')")
+    assert hold.standing().role == "primary"

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from operations.verification.latest import Latest
+from operations.verification.latest import Latest, open_latest
 from shared.errors import BadInput, Retry, Stop
 from shared.groups import Position
 from shared.sqlite.connection import connect, writing
@@ -142,6 +143,16 @@ def test_the_record_moves_on_so_that_the_next_begins_there(pair: Pair, latest: L
     with Latest(pair.settings, 0) as other:
         other.begin()
         assert other.round(1).keys_looked_at == 0
+
+
+def test_a_record_that_cannot_be_kept_is_told_of_and_nothing_more(
+    pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A switch that has gone through must not end as an error for that, with the application not told."""
+    assert pair.verify().equal
+    with open_latest(pair.settings, 0), psycopg.connect(pair.settings.target.get_secret_value()) as db:
+        db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'switchback-v%'")
+    assert "how far both sides were compared is not kept" in capsys.readouterr().err
 
 
 def test_a_column_that_was_widened_meanwhile_makes_no_difference(pair: Pair, latest: Latest) -> None:

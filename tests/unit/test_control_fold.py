@@ -83,9 +83,21 @@ def test_a_rehearsal_is_never_fenced() -> None:
 
 
 def test_nothing_begins_after_the_end() -> None:
-    state, void = judge(State(epoch=1), records.Completed(by="test", at_ms=0))
+    state, void = judge(State(epoch=1), records.Completed(by="test", at_ms=0, epoch=1))
     assert not void
     assert judge(state, _record("Asked")).void == "the migration is completed"
+
+
+def test_an_end_that_was_decided_upon_before_somebody_went_back_is_void() -> None:
+    """Its writer would take the fence of what is the replica again, and both sides would take writes."""
+    state, void = judge(State(epoch=2), records.Completed(by="test", at_ms=0, epoch=1))
+    assert void == "this is epoch 2, not 1"
+    assert not state.completed
+
+
+def test_an_end_that_an_older_version_wrote_counts_still() -> None:
+    old = records.decode_record(b'{"type":"Completed","by":"operator","at_ms":0}')
+    assert judge(State(epoch=1), old).state.completed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+"""What the operator's program makes of an attempt that ends while it compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from operations.cutover.conductor import Conductor, Wish
+from operations.verification.findings import Finding
+from shared.control.channel import Channel
+from shared.control.records import CAPTURE, Aborted, Held, LetGo
+from shared.groups import Position
+from shared.log.embedded import EmbeddedLog
+
+_FOUND = [Finding("differs", "person", "1", (1,))]
+
+
+class Daemons:
+    """What capture says in the stream, and what is seen of both sides meanwhile; ``let_go`` in the middle, or never."""
+
+    def __init__(self, channel: Channel, *, let_go: bool) -> None:
+        self._channel = channel
+        self._let_go = let_go
+        self.looked_at = 1
+
+    def round(self, _seconds: float) -> None:
+        attempt = self._channel.open().attempt
+        assert attempt
+        self._channel.say(Held(by=CAPTURE, at_ms=1, attempt=attempt.id, lease=1, number=1, offset=1))
+
+    def reach(self, _upto: Position, _deadline: float, _over: Callable[[], bool]) -> bool:
+        return True
+
+    def finish(self, _upto: Position, _deadline: float) -> Sequence[Finding]:
+        if self._let_go:
+            self._give_up("writers had waited for 1 s")
+        return _FOUND
+
+    def _give_up(self, reason: str) -> None:
+        attempt = self._channel.open().attempt
+        assert attempt
+        if not attempt.aborted:
+            self._channel.say(Aborted(by=CAPTURE, at_ms=2, attempt=attempt.id, reason=reason))
+        self._channel.say(LetGo(by=CAPTURE, at_ms=3, attempt=attempt.id))
+
+    def heard(self, _state: object) -> None:
+        """As capture answers an abort."""
+        attempt = self._channel.open().attempt
+        if attempt and attempt.aborted:
+            self._give_up("")
+
+
+@pytest.fixture
+def channels(tmp_path: Path) -> Iterator[tuple[Channel, Channel]]:
+    with closing(EmbeddedLog(tmp_path / "log.db")) as one, closing(EmbeddedLog(tmp_path / "log.db")) as other:
+        yield Channel(one.control), Channel(other.control)
+
+
+def test_what_differs_while_writers_are_held_ends_the_attempt(channels: tuple[Channel, Channel]) -> None:
+    daemons = Daemons(channels[1], let_go=False)
+    conductor = Conductor(channels[0], daemons, daemons.heard)
+    ended = conductor.carry_out(Wish(1, 5.0))
+    assert not ended.opened
+    assert ended.reason.startswith("1 difference between")
+    assert conductor.findings == _FOUND
+
+
+def test_what_differs_because_writers_had_gone_on_is_no_difference(channels: tuple[Channel, Channel]) -> None:
+    """Capture's time is over a moment before the operator's program knows of it."""
+    daemons = Daemons(channels[1], let_go=True)
+    conductor = Conductor(channels[0], daemons, daemons.heard)
+    ended = conductor.carry_out(Wish(1, 5.0))
+    assert ended.reason == "writers had waited for 1 s"
+    assert not conductor.findings
