@@ -25,6 +25,7 @@ from shared.postgres.connection import connect, translated
 from shared.postgres.fence import switch
 from shared.postgres.guards import keep_guards
 from shared.postgres.ledger import read_ledger
+from shared.postgres.maintenance import ask_to_give_way, maintained
 from shared.postgres.reverse import current_schema
 from shared.postgres.sequences import last_numbers
 from shared.postgres.side import read_side, set_role
@@ -82,10 +83,14 @@ class PostgresHold:
     def _try_for(self, db: psycopg.Connection[Any], patience: float) -> str:
         deadline = time.monotonic() + patience
         tries = chain(_TRY_MS, repeat(_TRY_MS[-1]))
-        while self._maintained(db) or not self._lock(db, patience, next(tries)):
-            if time.monotonic() > deadline:
+        while (tables := self._maintained(db)) or not self._lock(db, patience, next(tries)):
+            left = deadline - time.monotonic()
+            if left <= 0:
                 return f"writers of PostgreSQL did not end within {patience:g} s{self._locker(db)}"
-            time.sleep(_PAUSE_SECONDS)
+            if tables:
+                ask_to_give_way(db, tables[0], left)
+            else:
+                time.sleep(_PAUSE_SECONDS)
         if self.source:
             row = db.execute("SELECT pg_backend_pid()").fetchone()  # what a pooler says when connecting is not it
             self.source.holder = row[0] if row else 0
@@ -107,11 +112,10 @@ class PostgresHold:
             return False
         return True
 
-    def _maintained(self, db: psycopg.Connection[Any]) -> bool:
-        """Whether somebody vacuums or analyses a table: the lock cannot be had, and writers would wait for nothing."""
-        names = [sql.Identifier(home, name).as_string(db) for home, name in self._names(db)]
-        row = db.execute(queries.MAINTAINED, (names,)).fetchone()
-        return bool(row and row[0])
+    def _maintained(self, db: psycopg.Connection[Any]) -> list[str]:
+        """Tables that somebody vacuums or analyses: the lock cannot be had, and writers would wait for nothing."""
+        names = [table.name for table in self.source.schema.tables] if self.source else []
+        return maintained(db, current_schema(db), names)
 
     def _check(self, db: psycopg.Connection[Any]) -> None:
         side = read_side(db, self._stream, lock=True)
@@ -126,10 +130,10 @@ class PostgresHold:
         row = db.execute(queries.LOCKERS, (names,)).fetchone()
         if row is None:
             return ""
-        pid, application, user, prepared, seconds = row
+        pid, name, user, prepared, seconds = row
         if prepared is not None:
             return f": the prepared transaction {prepared} was left {seconds} s ago"
-        return f": process {pid} ({application or 'no name'}, user {user}) writes for {seconds} s"
+        return f": process {pid} ({name}, user {user or 'none'}) writes for {seconds} s"
 
     def _names(self, db: psycopg.Connection[Any]) -> list[tuple[str, str]]:
         home = current_schema(db)

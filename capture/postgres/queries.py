@@ -99,7 +99,7 @@ UPDATE switchback.side SET lease = greatest(lease, opened_lease) + 1
 SAVE = "UPDATE switchback.side SET checkpoint = %s WHERE stream = %s AND lease = %s"
 
 LOCKERS = """
-SELECT a.pid, a.application_name, a.usename, p.gid,
+SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, 'no name'), a.usename, p.gid,
        extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))::integer
   FROM pg_locks AS l
   LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
@@ -112,12 +112,6 @@ SELECT a.pid, a.application_name, a.usename, p.gid,
                   'ExclusiveLock', 'AccessExclusiveLock')
    AND (a.pid IS NOT NULL OR p.gid IS NOT NULL)
  ORDER BY coalesce(a.xact_start, p.prepared) LIMIT 1
-"""
-
-MAINTAINED = """
-SELECT EXISTS (SELECT FROM pg_locks AS l WHERE l.relation = ANY (%s::regclass[]) AND l.granted
-   AND l.pid <> pg_backend_pid() AND l.mode = 'ShareUpdateExclusiveLock'
-   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
 
 CLOSE = """

@@ -16,6 +16,7 @@ from msgspec import Struct
 from operations.completion import open_existing_log
 from operations.cutover.conductor import Conductor, Wish
 from operations.cutover.interrupted import given_up, interruption, look_after
+from operations.cutover.maintenance import end_maintenance
 from operations.cutover.plan import show_plan
 from operations.cutover.prechecks import cutover_checks
 from operations.cutover.view import Progress, outcome_of
@@ -111,6 +112,8 @@ def _flip(settings: Settings, channel: Channel, options: Options) -> int:
     with open_latest(settings, state.epoch, anyway=options.verified_within is None) as latest:
         channel.warm()
         _verify_what_changed(latest, channel, options)
+        if state.replica == "postgres" and end_maintenance(settings):
+            _verify_what_changed(latest, channel, options)
         progress = Progress()
         conductor = Conductor(channel, latest, progress.update)
         with _no_collection():

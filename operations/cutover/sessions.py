@@ -21,14 +21,15 @@ SELECT a.pid, a.application_name, a.usename::text, a.state,
   JOIN switchback.captured AS t ON t.table_name = c.relname AND t.stream = %(stream)s
   JOIN pg_stat_activity AS a ON a.pid = l.pid
  WHERE l.mode LIKE '%%Exclusive%%' AND l.granted AND c.relnamespace = current_schema()::regnamespace
-   AND l.pid <> pg_backend_pid() AND a.xact_start < clock_timestamp() - make_interval(secs => %(seconds)s)
+   AND l.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL
+   AND a.xact_start < clock_timestamp() - make_interval(secs => %(seconds)s)
  GROUP BY a.pid, a.application_name, a.usename, a.state, a.xact_start
 """
 _PREPARED = "SELECT gid, extract(epoch FROM clock_timestamp() - prepared)::float8 FROM pg_prepared_xacts"
 
 
 def open_writers(db: psycopg.Connection[Any], stream: str, seconds: float) -> Iterator[Finding]:
-    """Transactions older than that which hold a lock that the hold would wait for."""
+    """Transactions older than that which hold a lock that the hold would wait for; autovacuum gives way to it."""
     values = {"stream": stream, "seconds": seconds}
     for pid, application, user, state, age, table in db.execute(_WRITERS.encode(), values):
         what = (

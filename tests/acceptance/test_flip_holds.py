@@ -11,10 +11,12 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from autovacuum import slow_autovacuum
 from daemons import wait_until
 from fix_kafka import Broker
 from fix_migration import STOPPED
 from fix_world import PATIENT, MakeWorld, World
+from shared.embedded_postgres import EmbeddedPostgres
 
 
 @pytest.mark.parametrize("verb", ["cutover", "rollback"])
@@ -53,6 +55,20 @@ def test_a_lock_that_keeps_postgresql_from_being_prepared_ends_the_attempt_and_w
         world.writes_go_on()
     wait_until("nothing is under way", lambda: world.state().attempt is None)
     wait_until("the sink works again", lambda: _flips(world, "cutover"))
+    world.end()
+
+
+def test_autovacuum_gives_way_to_a_switch_before_anybody_waits(
+    own_postgres: EmbeddedPostgres, make_world: MakeWorld
+) -> None:
+    """Whoever needs the lock waits until PostgreSQL looks for deadlocks: longer, here, than the sink will."""
+    with psycopg.connect(own_postgres.dsn, autocommit=True) as db:
+        db.execute("ALTER SYSTEM SET deadlock_timeout = '3s'")
+        db.execute("SELECT pg_reload_conf()")
+    world = make_world(own_postgres.dsn)
+    for verb in ("cutover", "rollback"):
+        with slow_autovacuum(own_postgres.dsn, "bulk"):
+            world.flip(verb)
     world.end()
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from autovacuum import slow_autovacuum
 from captured import Captured
 from daemons import wait_until
+from fix_postgres import new_database
+from shared.embedded_postgres import EmbeddedPostgres
 from shared.errors import LeaseLost, Retry
 from shared.postgres.horizon import horizon_holder
 
@@ -178,3 +182,16 @@ def test_no_session_of_a_hold_is_left(captured: Captured) -> None:
             " WHERE d.datname = current_database() AND l.mode = 'ShareRowExclusiveLock'"
         )
         wait_until("the server knows that the session is gone", lambda: db.execute(ask).fetchone() == (0,))
+
+
+def test_autovacuum_gives_way_to_a_hold(tmp_path: Path, own_postgres: EmbeddedPostgres) -> None:
+    """On a large table it may take hours, and for so long nobody could go back."""
+    many = (
+        "INSERT INTO two WITH RECURSIVE c(n) AS (SELECT 4 UNION ALL SELECT n + 1 FROM c LIMIT 9000) SELECT n, n FROM c"
+    )
+    with (
+        new_database(own_postgres.dsn) as dsn,
+        closing(Captured(tmp_path, dsn, f"{SCRIPT}{many};")) as captured,
+        slow_autovacuum(dsn, "two"),
+    ):
+        assert captured.hold.hold(10.0) == ""
