@@ -289,7 +289,7 @@ def uninstall(
         say(f"  {what}")
     if not yes:
         _agree("Remove these?")
-    for what in removal.uninstall(settings, everything=everything):
+    for what in removal.uninstall(settings, everything=everything, unfence=unfence):
         say(f"removed {what}")
 
 

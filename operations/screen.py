@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
 
 import msgspec
 from rich.console import Console
@@ -18,6 +20,9 @@ from shared.redaction import redact
 
 _WIDTH_OF_PIPES = 160
 _SILENT_SECONDS = 1.5
+
+if sys.stdout is None:  # whoever started it closed it
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (as long as the process)
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_PIPES)
 err = Console(stderr=True, highlight=False)
@@ -42,9 +47,25 @@ def say(text: str, style: str = "") -> None:
     out.print(Text(redact(text), style=style), soft_wrap=True)
 
 
+def tell(text: str, style: str = "") -> None:
+    """``say`` of work that goes on whoever hears it: a reader that is gone, or a full disk, must not stop a switch."""
+    try:
+        say(text, style)
+    except (OSError, SystemExit):  # rich's answer to a broken pipe is the latter
+        _mute(sys.stdout)
+
+
 def complain(text: str) -> None:
-    """One line on standard error."""
-    err.print(Text(f"switchback: {redact(text)}", style="red" if err.is_terminal else ""), soft_wrap=True)
+    """One line on standard error, if that takes it."""
+    try:
+        err.print(Text(f"switchback: {redact(text)}", style="red" if err.is_terminal else ""), soft_wrap=True)
+    except (OSError, SystemExit):
+        _mute(sys.stderr)
+
+
+def _mute(stream: TextIO) -> None:
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager

@@ -7,6 +7,7 @@ same stream can begin anew.  The application's tables stay as they are on both s
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -25,8 +26,9 @@ from shared.presence import completed_path, is_running
 from shared.settings import Settings
 from shared.sqlite.connection import connect as connect_sqlite
 from shared.sqlite.connection import translated as sqlite_errors
+from shared.sqlite.connection import writing
 from shared.sqlite.description import OWN
-from shared.sqlite.installation import uninstall as uninstall_capture
+from shared.sqlite.installation import uninstall_within
 from shared.sqlite.replica_state import read_standing
 from shared.sqlite.state import check_stream, read_state
 
@@ -45,10 +47,13 @@ _NOTES = ("capture.json", "capture.running", "capture.tmp", "capture.lock", "sin
 def refuse_while_closed(settings: Settings) -> None:
     """BadInput while PostgreSQL is the primary: without its fence the file would take writes that nobody sees."""
     with closing(connect_sqlite(settings.source, readonly=True)) as db, sqlite_errors(settings.source):
-        closed = read_standing(db).role == "replica"
-    if closed:
+        _check_open(db, settings.source)
+
+
+def _check_open(db: sqlite3.Connection, path: Path) -> None:
+    if read_standing(db).role == "replica":
         remedy = "`switchback complete` ends the migration, `switchback rollback` goes back; --unfence removes it all"
-        raise BadInput("PostgreSQL is the primary, and this file is closed", where=str(settings.source), remedy=remedy)
+        raise BadInput("PostgreSQL is the primary, and this file is closed", where=str(path), remedy=remedy)
 
 
 def refuse_other_stream(settings: Settings) -> None:
@@ -73,12 +78,18 @@ def plan_uninstall(settings: Settings, *, everything: bool) -> list[str]:
     return found
 
 
-def uninstall(settings: Settings, *, everything: bool) -> list[str]:
-    """Remove it; returns what was removed, in words."""
+def uninstall(settings: Settings, *, everything: bool, unfence: bool = False) -> list[str]:
+    """Remove it; returns what was removed, in words.
+
+    BadInput as the ``refuse`` functions say: while the operator was asked, somebody else may have begun and switched.
+    """
     path = settings.source
+    refuse_while_running(settings)
     planned = in_target(settings) if everything else []  # before anything is removed: an error here removes nothing
-    with closing(connect_sqlite(path, busy_seconds=settings.busy_seconds)) as db, sqlite_errors(path):
-        removed = [f"SQLite: {name}" for name in uninstall_capture(db)]
+    with closing(connect_sqlite(path, busy_seconds=settings.busy_seconds)) as db, sqlite_errors(path), writing(db):
+        if not unfence:
+            _check_open(db, path)
+        removed = [f"SQLite: {name}" for name in uninstall_within(db)]
     if everything:
         removed += [f"PostgreSQL: {what}" for what in (*forget_in_target(settings), *planned)]
         removed += [f"file {path}" for path in remove_files(settings)]

@@ -26,6 +26,7 @@ from shared.steps import reached
 _ANSWER_SECONDS = 10.0
 """How long a daemon that has something to do may be silent before the operator is told."""
 
+_ENDED = "the operator's program was ended"
 _LATE_WORD_SECONDS = 0.2
 """How late capture may say that it has let the writers go."""
 
@@ -79,11 +80,17 @@ class Conductor:
                 self._wait(lambda now: now.has(Prepared), attempt, wish.max_pause)
                 self._abort(attempt, "rehearsed")
         except BaseException as error:
-            reason = error.what if isinstance(error, SwitchbackError) else "the operator's program was ended"
+            reason = error.what if isinstance(error, SwitchbackError) else _ENDED
             self._abort(attempt, reason)
             if not isinstance(error, SwitchbackError):
                 raise
-        return self._see_through(attempt, wish)
+        try:
+            return self._see_through(attempt, wish)
+        except SwitchbackError:
+            raise
+        except BaseException:  # Ctrl-C
+            self._abort_before_fence(attempt)
+            raise
 
     def _ask(self, wish: Wish) -> Attempt:
         asked = Asked(
@@ -142,6 +149,11 @@ class Conductor:
         if now is None or now.id != attempt.id or now.held is None:
             return "capture"
         return "the sink" if not (now.has(Drained) and now.has(Prepared)) or now.has(Fenced) else "capture"
+
+    def _abort_before_fence(self, attempt: Attempt) -> None:
+        now = self._channel.look().attempt
+        if now and not now.has(Fenced):
+            self._abort(attempt, _ENDED)
 
     def _abort(self, attempt: Attempt, reason: str) -> None:
         if not _over(self._channel.look(), attempt):

@@ -8,12 +8,12 @@ from contextlib import closing
 from operations.completion import open_existing_log
 from operations.cutover.unfinished import unfinished
 from operations.cutover.view import Progress
-from operations.screen import say
+from operations.screen import tell
 from operations.telling.announcing import announce, is_told
 from operations.wording import side_name
 from shared.control.channel import Channel
 from shared.control.fold import Attempt, State
-from shared.control.records import OPERATOR, Aborted, now_ms
+from shared.control.records import OPERATOR, Aborted, Fenced, now_ms
 from shared.errors import BadInput, Stop
 from shared.settings import Settings
 
@@ -27,9 +27,11 @@ def abort(settings: Settings, reason: str, wait: float) -> int:
         if void and not attempt.aborted:
             raise BadInput(f"not possible any more: {void}", remedy="Run `switchback resume`")
         if not _wait_for_end(channel, attempt, wait):
+            if not (channel.state.attempt or attempt).has(Fenced):
+                raise unfinished(channel.state.attempt or attempt)
             what = "the attempt is given up, but the old primary does not take writes again yet"
             raise Stop(what, where=f"attempt {attempt.id}", remedy="Start capture: it opens the old primary by itself")
-        say(f"Given up. {side_name(channel.state.primary)} takes the writes, as before.")
+        tell(f"Given up. {side_name(channel.state.primary)} takes the writes, as before.")
     return 0
 
 
@@ -41,7 +43,7 @@ def resume(settings: Settings, wait: float) -> int:
         if state.attempt is not None and not _wait_for_end(channel, state.attempt, wait):
             raise unfinished(channel.state.attempt or state.attempt)
         state = channel.state
-        say(f"{side_name(state.primary)} takes the writes (epoch {state.epoch}); nothing is under way.")
+        tell(f"{side_name(state.primary)} takes the writes (epoch {state.epoch}); nothing is under way.")
         if not is_told(settings, state) and not announce(settings, channel):
             return 1
     return 0

@@ -22,13 +22,13 @@ from operations.cutover.prechecks import cutover_checks
 from operations.cutover.view import Progress, outcome_of
 from operations.preflight import exit_code, run_checks
 from operations.preflight_view import show_results
-from operations.screen import Interrupted, out, say
+from operations.screen import Interrupted, out, say, tell
 from operations.telling.announcing import announce, check_telling, facts_of, run_hook
 from operations.verification.latest import Latest, open_latest
 from operations.wording import side_name
 from shared.control.channel import Channel
-from shared.control.fold import Flip, State, side_of
-from shared.errors import BadInput, Stop
+from shared.control.fold import State, side_of
+from shared.errors import BadInput, Retry, SwitchbackError
 from shared.log.contract import LogBackend
 from shared.settings import Settings
 from shared.steps import reached
@@ -109,26 +109,42 @@ def _flip(settings: Settings, channel: Channel, options: Options) -> int:
     wish = Wish(state.epoch + 1, options.max_pause, rehearsal=options.rehearsal)
     check_telling(settings, wish.epoch)
     run_hook(settings, "before", facts_of(settings, wish.epoch, rehearsal=wish.rehearsal))
-    with open_latest(settings, state.epoch, anyway=options.verified_within is None) as latest:
+    with (
+        _answered(settings, channel, wish),
+        open_latest(settings, state.epoch, anyway=options.verified_within is None) as latest,
+    ):
         channel.warm()
         _verify_what_changed(latest, channel, options)
         if state.replica == "postgres" and end_maintenance(settings):
             _verify_what_changed(latest, channel, options)
-        progress = Progress()
-        conductor = Conductor(channel, latest, progress.update)
+        conductor = Conductor(channel, latest, Progress().update)
         with _no_collection():
             ended = conductor.carry_out(wish)
     for line in outcome_of(ended, wish):
-        say(line)
+        tell(line)
     for finding in conductor.findings[:20]:
-        say(f"  {finding}")
+        tell(f"  {finding}")
     if ended.opened:
         reached("opened-seen")
         told = announce(settings, channel)
         reached("announced")
         return 0 if told else 1
-    _tell_given_up(settings, ended, wish)
+    _tell_given_up(settings, ended.reason, wish)
     return 0 if wish.rehearsal and ended.reason == "rehearsed" else 1
+
+
+@contextmanager
+def _answered(settings: Settings, channel: Channel, wish: Wish) -> Iterator[None]:
+    """Whoever was told ``before`` is told ``aborted`` too where the writers were never asked to wait."""
+    before = channel.state
+    try:
+        yield
+    except BaseException as error:
+        now = channel.state
+        if (now.epoch, now.last, now.attempt) == (before.epoch, before.last, None):
+            reason = error.what if isinstance(error, SwitchbackError) else "the operator's program was ended"
+            _tell_given_up(settings, reason, wish)
+        raise
 
 
 @contextmanager
@@ -157,7 +173,7 @@ def _verify_what_changed(latest: Latest, channel: Channel, options: Options) -> 
         else:
             rounds += 1
     what = f"{done.open_keys} changed keys are not seen equal on both sides, and they do not become fewer"
-    raise Stop(what, remedy="Run `switchback verify` to see what differs")
+    raise Retry(what, remedy="Run `switchback verify` to see what differs")
 
 
 def _check_alone(channel: Channel, epoch: int) -> None:
@@ -171,12 +187,13 @@ def _check_alone(channel: Channel, epoch: int) -> None:
 def _interrupted(settings: Settings, before: State, options: Options) -> Interrupted:
     after = look_after(settings)
     if ended := given_up(before, after):
-        _tell_given_up(settings, ended, Wish(before.epoch + 1, options.max_pause, rehearsal=options.rehearsal))
+        wish = Wish(before.epoch + 1, options.max_pause, rehearsal=options.rehearsal)
+        _tell_given_up(settings, ended.reason, wish)
     return interruption(before, after)
 
 
-def _tell_given_up(settings: Settings, ended: Flip, wish: Wish) -> None:
-    facts = facts_of(settings, wish.epoch, rehearsal=wish.rehearsal, reason=ended.reason)
+def _tell_given_up(settings: Settings, reason: str, wish: Wish) -> None:
+    facts = facts_of(settings, wish.epoch, rehearsal=wish.rehearsal, reason=reason)
     run_hook(settings, "aborted", facts)
 
 

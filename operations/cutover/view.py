@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 from operations.cutover.conductor import Wish
-from operations.screen import say
+from operations.screen import tell
 from operations.wording import duration, side_name
 from shared.control.fold import Attempt, Flip, State, side_of
 from shared.control.pause import held_ms
@@ -43,7 +43,7 @@ class Progress:
         for step, at in sorted(attempt.times.items(), key=lambda item: item[1]):
             if step not in early and (attempt.id, step) not in self._shown:
                 self._shown.add((attempt.id, step))
-                say(f"  {duration_since(attempt, at):>8}  {_STEPS[step]}", style="dim")
+                tell(f"  {duration_since(attempt, at):>8}  {_STEPS[step]}", style="dim")
 
 
 def last_step(attempt: Attempt) -> str:

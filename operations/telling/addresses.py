@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from psycopg import ProgrammingError
@@ -14,13 +15,18 @@ _FORBIDDEN = str.maketrans({"'": "%27", " ": "%20"})
 
 
 def sqlite_address(settings: Settings) -> str:
-    """As given, else ``sqlite:////path``."""
+    """As given, else ``sqlite:////path``; BadInput where neither is known."""
+    if not settings.app_sqlite_url and settings.source == Path():
+        raise BadInput("the application's address of SQLite is not known", remedy="Give --source, or app_sqlite_url")
     return settings.app_sqlite_url or f"sqlite:///{settings.source}"
 
 
 def postgres_address(settings: Settings) -> str:
-    """As given, else the target as a URL."""
+    """As given, else the target as a URL; BadInput where neither is known."""
     given = settings.app_postgres_url.get_secret_value() or settings.target.get_secret_value()
+    if not given:
+        what = "the application's address of PostgreSQL is not known"
+        raise BadInput(what, remedy="Give --target, or app_postgres_url_file")
     return given.translate(_FORBIDDEN) if "://" in given else _as_url(given)
 
 

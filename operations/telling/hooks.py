@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from operations.screen import complain, say
+from operations.screen import complain, tell
 from shared.control.fold import side_of
 from shared.errors import BadInput
 from shared.redaction import redact
@@ -136,5 +136,5 @@ def _show(hook: Path, output: IO[bytes]) -> str:
     output.seek(max(0, size - _SHOWN_BYTES))
     lines = [line.rstrip() for line in output.read().decode("utf-8", "replace").splitlines() if line.strip()]
     for line in lines[-_SHOWN_LINES:]:
-        say(f"  {hook.name}: {line}", "dim")
+        tell(f"  {hook.name}: {line}", "dim")
     return redact(lines[-1]) if lines else ""

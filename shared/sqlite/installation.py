@@ -100,12 +100,17 @@ def uninstall(db: sqlite3.Connection, *, fence: bool = True) -> list[str]:
     Without ``fence`` a fence stays, and the file closed.
     """
     with writing(db):
-        triggers = [name for name, _ in (*_own_triggers(db), *(_fences(db) if fence else ()))]
-        tables = [name for name in _TABLES if _has_table(db, name)]
-        views = [witness.NAME] if witness.stands(db) else []
-        for kind, names in (("TRIGGER", triggers), ("VIEW", views), ("TABLE", tables)):
-            for name in names:
-                db.execute(f"DROP {kind} main.{quote(name)}")
+        return uninstall_within(db, fence=fence)
+
+
+def uninstall_within(db: sqlite3.Connection, *, fence: bool = True) -> list[str]:
+    """The same in the caller's transaction."""
+    triggers = [name for name, _ in (*_own_triggers(db), *(_fences(db) if fence else ()))]
+    tables = [name for name in _TABLES if _has_table(db, name)]
+    views = [witness.NAME] if witness.stands(db) else []
+    for kind, names in (("TRIGGER", triggers), ("VIEW", views), ("TABLE", tables)):
+        for name in names:
+            db.execute(f"DROP {kind} main.{quote(name)}")
     return triggers + views + tables
 
 

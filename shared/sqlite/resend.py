@@ -10,11 +10,12 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 
-from shared.errors import SchemaChanged
+from shared.errors import BadInput, SchemaChanged
 from shared.groups import Value
 from shared.sqlite.connection import quote, writing
 from shared.sqlite.installation import table_ids
 from shared.sqlite.parameters import bindable, marks
+from shared.sqlite.replica_state import read_standing
 from shared.sqlite.terms import current_image, same_key
 from shared.sqlite.triggers import LOG
 from shared.tables import Table
@@ -24,9 +25,11 @@ def resend(db: sqlite3.Connection, table: Table, keys: Iterable[Sequence[Value]]
     """Log the present state of the rows with those keys, in one write transaction; returns how many entries.
 
     It holds the source's write lock meanwhile: a thousand keys take some milliseconds.  Raises
-    SchemaChanged where the table is not captured in this shape.
+    SchemaChanged where the table is not captured in this shape, BadInput where the file is the replica.
     """
     with writing(db):
+        if read_standing(db).role == "replica":  # what is logged now would be taken for news after going back
+            raise BadInput("the file was closed meanwhile: PostgreSQL is the primary", remedy="Run it again")
         numbers = [number for number, shape in table_ids(db).items() if shape == (table.name, table.names)]
         if not numbers:
             remedy = "Start capture again and let it say what changed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -111,9 +112,38 @@ def test_a_hook_that_says_no_stops_the_cutover_before_it_begins(shop: Migration,
     assert not (tmp_path / "told").exists()
 
 
+def test_a_switch_that_is_called_off_before_it_begins_is_told_as_given_up(shop: Migration, tmp_path: Path) -> None:
+    """What the first hook prepared, say a maintenance page, would stay for ever."""
+    switchback = Command(tmp_path, **{**shop.settings, "hooks": str(tmp_path / "hooks")})
+    (tmp_path / "postponed").touch()
+    process = switchback.start("cutover", "--unverified", "--postpone", str(tmp_path / "postponed"))
+    assert process.stdout
+    assert any("Ready" in line for line in process.stdout)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert (tmp_path / "told").read_text().splitlines() == ["before sqlite", "aborted sqlite"]
+
+
 def test_after_a_rehearsal_the_application_hears_that_all_is_as_before(shop: Migration, tmp_path: Path) -> None:
     switchback = Command(tmp_path, **{**shop.settings, "hooks": str(tmp_path / "hooks")})
     assert switchback("verify").code == 0
     done = switchback("rehearse")
     assert done.code == 0, done.out + done.errors
     assert (tmp_path / "told").read_text().splitlines() == ["before sqlite", "aborted sqlite"]
+
+
+def test_a_reader_of_its_output_that_goes_away_does_not_stop_a_switch(shop: Migration, tmp_path: Path) -> None:
+    """As `| grep -m1` does; the application is told in the end."""
+    postponed = tmp_path / "postponed"
+    postponed.touch()
+    switchback = Command(tmp_path, **{**shop.settings, "env_file": str(tmp_path / "app.env")})
+    process = switchback.start("cutover", "--unverified", "--postpone", str(postponed), *PATIENT)
+    assert process.stdout
+    assert any("Ready" in line for line in process.stdout)
+    shop.sink.freeze()
+    postponed.unlink()
+    assert any("writers wait" in line for line in process.stdout)
+    process.stdout.close()
+    shop.sink.thaw()
+    assert process.wait(60) == 0
+    assert read_env_file(tmp_path / "app.env")["SWITCHBACK_EPOCH"] == "1"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from daemons import wait_until
 from operations.telling.announcing import announce, is_told
@@ -127,3 +128,14 @@ def test_an_env_file_that_says_otherwise_is_not_told(settings: Settings, channel
     assert is_told(settings, channel.state)
     (tmp_path / "app.env").write_text("SWITCHBACK_EPOCH=0\n")
     assert not is_told(settings, channel.state)
+
+
+def test_without_the_new_primarys_address_the_env_file_stays_and_it_counts_as_untold(
+    settings: Settings, channel: Channel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `switchback resume --source app.db` is called on another machine."""
+    nameless = settings.model_copy(update={"target": SecretStr("")})
+    assert not announce(nameless, channel)
+    assert "address of PostgreSQL is not known. Give --target" in capsys.readouterr().err
+    assert not (tmp_path / "app.env").exists()
+    assert channel.state.announced == 0

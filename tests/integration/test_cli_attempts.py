@@ -52,6 +52,16 @@ def test_once_the_new_primary_is_being_opened_abort_refuses_and_status_names_res
     assert "abort" not in summary
 
 
+def test_abort_without_capture_does_not_say_that_anything_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "app.log.db"
+    with closing(EmbeddedLog(path)) as log:
+        assert not Channel(log.control).say(_UP_TO_OPENING[0])
+    said = QuickCommand(tmp_path, source=tmp_path / "app.db", log=f"embedded:{path}")("abort", "--wait", "0.1")
+    assert said.code == 3
+    assert "capture does not answer" in said.errors
+    assert "writes" not in said.errors.replace("lets the writers go", "")
+
+
 @pytest.mark.parametrize("words", _ABOUT_A_LOG, ids=" ".join)
 def test_where_no_log_exists_one_line_says_so_and_none_is_made(tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "app.db").touch()

@@ -17,6 +17,8 @@ import pytest
 from command import Command
 from daemons import wait_until
 from shared.presence import is_running, read_presence
+from shared.sqlite.connection import connect, writing
+from shared.sqlite.state import write_state
 
 DAEMONS = ("capture", "sink")
 
@@ -204,6 +206,23 @@ def test_uninstall_asks_and_no_removes_nothing(switchback: Command, source: Path
     said = switchback("uninstall", typed="n\n")
     assert said.code == 1
     assert said.errors == "switchback: nothing was changed\n"
+    assert _schema(source) == before
+
+
+def test_uninstall_looks_again_once_it_was_told_to_go_on(switchback: Command, source: Path) -> None:
+    """While it asked, another operator may have made PostgreSQL the primary: without its fence both would be open."""
+    switchback("run", "--until-synced")
+    asking = switchback.start("uninstall")
+    assert asking.stdout
+    seen = ""
+    while "Remove these?" not in seen:
+        seen += asking.stdout.read(1) or pytest.fail(f"it ended without asking: {seen}")
+    with closing(connect(source)) as db, writing(db):
+        write_state(db, role="replica")
+    before = _schema(source)
+    _, errors = asking.communicate("y\n", timeout=60)
+    assert asking.returncode == 2
+    assert "PostgreSQL is the primary, and this file is closed" in errors
     assert _schema(source) == before
 
 

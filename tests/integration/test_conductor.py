@@ -11,7 +11,21 @@ import pytest
 from operations.cutover.conductor import Conductor, Wish
 from operations.verification.findings import Finding
 from shared.control.channel import Channel
-from shared.control.records import CAPTURE, Aborted, Held, LetGo
+from shared.control.fold import State
+from shared.control.records import (
+    CAPTURE,
+    SINK,
+    Aborted,
+    Drained,
+    Fenced,
+    Held,
+    LetGo,
+    Opened,
+    Opening,
+    Prepared,
+    Step,
+    Verified,
+)
 from shared.groups import Position
 from shared.log.embedded import EmbeddedLog
 
@@ -19,11 +33,15 @@ _FOUND = [Finding("differs", "person", "1", (1,))]
 
 
 class Daemons:
-    """What capture says in the stream, and what is seen of both sides meanwhile; ``let_go`` in the middle, or never."""
+    """What the daemons say in the stream, and what is seen of both sides meanwhile.
 
-    def __init__(self, channel: Channel, *, let_go: bool) -> None:
+    ``let_go``: capture gives up in the middle of that; ``found``: what differs then.
+    """
+
+    def __init__(self, channel: Channel, *, let_go: bool = False, found: Sequence[Finding] = ()) -> None:
         self._channel = channel
         self._let_go = let_go
+        self._found = found
         self.looked_at = 1
 
     def round(self, _seconds: float) -> None:
@@ -37,7 +55,13 @@ class Daemons:
     def finish(self, _upto: Position, _deadline: float) -> Sequence[Finding]:
         if self._let_go:
             self._give_up("writers had waited for 1 s")
-        return _FOUND
+        return self._found
+
+    def say(self, *steps: type[Step]) -> None:
+        attempt = self._channel.open().attempt
+        assert attempt
+        for step in steps:
+            assert not self._channel.say(step(by=SINK, at_ms=2, attempt=attempt.id))  # type: ignore[arg-type]
 
     def _give_up(self, reason: str) -> None:
         attempt = self._channel.open().attempt
@@ -60,7 +84,7 @@ def channels(tmp_path: Path) -> Iterator[tuple[Channel, Channel]]:
 
 
 def test_what_differs_while_writers_are_held_ends_the_attempt(channels: tuple[Channel, Channel]) -> None:
-    daemons = Daemons(channels[1], let_go=False)
+    daemons = Daemons(channels[1], found=_FOUND)
     conductor = Conductor(channels[0], daemons, daemons.heard)
     ended = conductor.carry_out(Wish(1, 5.0))
     assert not ended.opened
@@ -70,8 +94,38 @@ def test_what_differs_while_writers_are_held_ends_the_attempt(channels: tuple[Ch
 
 def test_what_differs_because_writers_had_gone_on_is_no_difference(channels: tuple[Channel, Channel]) -> None:
     """Capture's time is over a moment before the operator's program knows of it."""
-    daemons = Daemons(channels[1], let_go=True)
+    daemons = Daemons(channels[1], let_go=True, found=_FOUND)
     conductor = Conductor(channels[0], daemons, daemons.heard)
     ended = conductor.carry_out(Wish(1, 5.0))
     assert ended.reason == "writers had waited for 1 s"
     assert not conductor.findings
+
+
+def test_ctrl_c_before_the_fence_gives_it_up_also_once_all_is_compared(channels: tuple[Channel, Channel]) -> None:
+    """Else capture and sink would go on to the end, and nobody would tell the application."""
+    daemons = Daemons(channels[1])
+
+    def interrupted(state: State) -> None:
+        if state.attempt and state.attempt.has(Verified):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Conductor(channels[0], daemons, interrupted).carry_out(Wish(1, 5.0))
+    attempt = channels[1].open().attempt
+    assert attempt
+    assert attempt.aborted
+
+
+def test_ctrl_c_behind_the_fence_lets_it_go_on(channels: tuple[Channel, Channel]) -> None:
+    daemons = Daemons(channels[1])
+
+    def interrupted(state: State) -> None:
+        if state.attempt and state.attempt.has(Fenced):
+            raise KeyboardInterrupt
+        if state.attempt and state.attempt.has(Verified):
+            daemons.say(Drained, Prepared, Fenced)
+
+    with pytest.raises(KeyboardInterrupt):
+        Conductor(channels[0], daemons, interrupted).carry_out(Wish(1, 5.0))
+    daemons.say(Opening, Opened)
+    assert channels[1].state.epoch == 1

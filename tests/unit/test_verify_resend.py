@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from shared.errors import SchemaChanged, Stop
+from shared.errors import BadInput, SchemaChanged, Stop
 from shared.groups import Change, RawText
 from shared.sqlite.catalog import read_schema
 from shared.sqlite.changelog import high, read_changes
-from shared.sqlite.connection import connect
+from shared.sqlite.connection import connect, writing
 from shared.sqlite.installation import install
 from shared.sqlite.resend import resend
+from shared.sqlite.state import write_state
 
 SQL = """
 CREATE TABLE t (id INTEGER PRIMARY KEY, v);
@@ -77,6 +78,15 @@ def test_a_table_without_a_key_is_found_by_its_rowid(db: sqlite3.Connection) -> 
 def test_a_table_in_another_shape_than_captured_is_refused(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE t ADD COLUMN w")
     with pytest.raises(SchemaChanged):
+        resend(db, read_schema(db).table("t"), [(1,)])
+    assert high(db) == 0
+
+
+def test_a_file_that_was_closed_meanwhile_is_refused_and_left_as_it_is(db: sqlite3.Connection) -> None:
+    """A repair that waited for the lock of a switch; what it logged would count as news after the way back."""
+    with writing(db):
+        write_state(db, role="replica")
+    with pytest.raises(BadInput, match="closed meanwhile"):
         resend(db, read_schema(db).table("t"), [(1,)])
     assert high(db) == 0
 
