@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.groups import Header, Kind, Position
+from shared.postgres.snapshots import Snapshot
 
 
 class TableProgress(Struct, frozen=True):
@@ -33,7 +34,8 @@ class Progress(Struct, frozen=True):
     seq: int = 0
     check: int = 0  # of the change with that seq (SQLite) or the sum over all published (PostgreSQL), 0 if not known
     horizon: str = ""  # the transaction below which everything is published, "" where nothing is (PostgreSQL)
-    floor: int = 0  # the highest seq of PostgreSQL's own that was published while writers were held
+    snapshot: str = ""  # and all that is: see ``published``
+    floor: int = 0  # everything up to that seq of PostgreSQL's own is published too; of versions without a snapshot
     schema: bool = False
     copied: bool = False
     tables: dict[str, TableProgress] = {}
@@ -43,14 +45,22 @@ class Progress(Struct, frozen=True):
         """The last group's position."""
         return Position(self.lease, self.number, self.offset)
 
+    @property
+    def published(self) -> Snapshot:
+        """The transactions of PostgreSQL that are published."""
+        return Snapshot.of(self.snapshot, self.horizon)
+
     def grown(self, kind: Kind, seq: int, meta: Mapping[str, Any], position: Position) -> Progress:
         """The progress with one more group."""
-        tables, check, horizon, floor = self.tables, self.check, self.horizon, self.floor
+        tables, check = self.tables, self.check
+        horizon, snapshot, floor = self.horizon, self.snapshot, self.floor
         if kind == "snapshot":
             tables = {**tables, meta["table"]: _table_progress(meta)}
         elif kind == "changes":
             check = int(meta.get("check", 0))
-            horizon, floor = str(meta.get("horizon", horizon)), int(meta.get("floor", floor))
+            if "horizon" in meta:
+                horizon, snapshot = str(meta["horizon"]), str(meta.get("snapshot", ""))
+            floor = int(meta.get("floor", floor))
         return msgspec.structs.replace(
             self,
             lease=position.lease,
@@ -58,6 +68,7 @@ class Progress(Struct, frozen=True):
             seq=max(self.seq, seq),
             check=check,
             horizon=horizon,
+            snapshot=snapshot,
             floor=floor,
             schema=self.schema or kind == "schema",
             copied=self.copied or (kind == "barrier" and meta.get("purpose") == "copied"),

@@ -15,7 +15,7 @@ import psycopg
 from msgspec import structs
 
 from capture.postgres import queries
-from capture.progress import Progress
+from capture.progress import Progress, decode_progress
 from shared.errors import SourceRestored
 
 LOST = (
@@ -35,13 +35,17 @@ def check_nothing_lost(db: psycopg.Connection[Any], where: Mapping[str, Any], at
 
     A checkpoint without a sum says nothing, nor does that of another capture, which has taken over.
     """
-    row = db.execute(queries.SINCE_SAVED, where).fetchone()
+    row = db.execute(queries.CHECKPOINT, where).fetchone()
     if row is None:
         return at
-    horizon, saved, since = row
-    if horizon and not saved:
+    saved = decode_progress(row[0])
+    if saved.horizon and not saved.check:
         return at
-    found = grown(saved, int(since))
+    published = {"published": str(at.published), "published_floor": at.floor}
+    [since] = db.execute(
+        queries.SINCE, {**where, **queries.beyond(saved.published, saved.floor), **published}
+    ).fetchone() or [0]
+    found = grown(saved.check, int(since))
     if at.horizon and not at.check:
         return structs.replace(at, check=found)
     if found != at.check:

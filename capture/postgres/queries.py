@@ -1,69 +1,75 @@
 """The SQL of capturing from PostgreSQL, and why the change log is read as it is.
 
-Transactions commit in another order than they began to write.  So the log is read only up to the *horizon*, the
-oldest transaction that is still under way: below it everything is decided, and what is read there is whole
-transactions.  Within what is read the order is that of ``seq``: where two transactions changed the same row, the
-one that came later had to wait for the other's end before it could write, and so has the higher ``seq``.
+Transactions commit in another order than they began to write, and their numbers are given out when they begin.  So
+what is published is a *snapshot*: what a statement sees is whole transactions, and with each of them all that it had
+waited for or read.  The next group is what is seen now and is not in that snapshot; what is still under way, however
+early it began, comes with a later one.  (A limit by number alone would not do: a transaction that began early, wrote
+late and waited for a younger one would be published before that, with an older one between them under way.)
+Within a group the order is that of ``seq``: where two transactions changed the same row, the one that came later had
+to wait for the other's end before it could write, and so has the higher ``seq``.
 
-While writers are held there is no transaction under way that has written to a captured table, so everything can be
-read, whatever else the server does.  Transactions that are under way then may write later, after the writers were
-let go: they are known by their ``seq``, which is above the highest one that was read (the *floor*).  All this hangs
-on the writers being held indeed, and a session can end unnoticed: so each look asks for the holder's locks, *after*
-it has taken its snapshot, and counts for nothing without them.
-Nor does it where our triggers are not as they were left (see ``shared.postgres.guards``): below the horizon of the same
-snapshot whoever touched them has committed, so nothing that was read is behind such a hole.  Where nothing is to be
-read that is left to the house-keeping: it costs a third of a millisecond with 26 tables.
+While writers are held there is no transaction under way that has written to a captured table, so a look sees all that
+there is, whatever else the server does.  All this hangs on the writers being held indeed, and a session can end
+unnoticed: so each look asks for the holder's locks, *after* it has taken its snapshot, and counts for nothing without.
+Nor does it where our triggers are not as they were left (see ``shared.postgres.guards``): whoever touched them has
+committed before what was written through such a hole, so the same snapshot shows it.  Where nothing is to be read that
+is left to the house-keeping: it costs a third of a millisecond with 26 tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from shared.postgres.guards import GUARDS
+from shared.postgres.snapshots import Snapshot
 
 _CHECK = "coalesce(sum(hashint8extended(c.seq, c.ms)), 0)"
 """Neither number nor time alone: a server that lost changes gives their numbers out again, but later."""
 
+_NEW = """
+(SELECT * FROM switchback.changes WHERE xid >= %(from)s::text::xid8 AND xid < {end}
+  UNION ALL SELECT * FROM switchback.changes WHERE xid = ANY (%(open)s::text[]::xid8[])) AS c
+ WHERE c.seq > %(floor)s AND c.number = ANY (%(numbers)s)
+"""
+"""What is not in the snapshot whose end is ``from``: by two looks into the index, for what is forgotten stays in it for
+as long as a transaction is under way.  ``floor`` is of a version that published all up to it."""
+
+_END = "pg_snapshot_xmax(pg_current_snapshot())"
+
 LOOK = f"""
-SELECT s.role, s.lease, pg_snapshot_xmin(n.now)::text::bigint AS xmin, pg_snapshot_xmax(n.now)::text::bigint AS xmax,
-       w.waiting, w.checks, w.last,
-       (SELECT max(c.seq) FROM switchback.changes AS c WHERE %(held)s AND c.xid >= %(from)s::text::xid8) AS highest,
+SELECT s.role, s.lease, pg_current_snapshot()::text, w.waiting, w.checks, w.last,
        CASE WHEN %(held)s THEN (SELECT count(*) FROM pg_locks AS l
          WHERE l.pid = %(holder)s AND l.mode = 'ShareRowExclusiveLock' AND l.granted) END AS locks,
        CASE WHEN w.waiting > 0 OR %(held)s THEN s.guards = {GUARDS} ELSE true END AS guarded
-  FROM switchback.side AS s, (SELECT pg_current_snapshot() AS now) AS n, LATERAL
+  FROM switchback.side AS s,
        (SELECT count(*) AS waiting, {_CHECK} AS checks, coalesce(max(c.xid::text::bigint), 0) AS last
-          FROM switchback.changes AS c
-         WHERE c.xid >= %(from)s::text::xid8 AND c.seq > %(floor)s AND c.number = ANY (%(numbers)s)
-           AND (%(held)s OR c.xid < pg_snapshot_xmin(n.now))) AS w
+          FROM {_NEW.format(end=_END)}) AS w
  WHERE s.stream = %(stream)s
 """  # noqa: S608  (our own names)
 
-SINCE_SAVED = f"""
-SELECT s.horizon, s.saved,
-       (SELECT {_CHECK} FROM switchback.changes AS c
-         WHERE c.xid >= s.horizon::text::xid8 AND c.seq > s.floor AND c.number = ANY (%(numbers)s)
-           AND (c.xid < %(from)s::text::xid8 OR c.seq <= %(floor)s)) AS since
-  FROM (SELECT coalesce(nullif(j.progress ->> 'horizon', ''), '0')::bigint AS horizon,
-               coalesce((j.progress ->> 'floor')::bigint, 0) AS floor,
-               coalesce((j.progress ->> 'check')::bigint, 0) AS saved
-          FROM (SELECT coalesce(nullif(checkpoint, '')::json, '{{}}') AS progress
-                  FROM switchback.side WHERE stream = %(stream)s AND lease = %(lease)s) AS j OFFSET 0) AS s
+
+def beyond(published: Snapshot, floor: int) -> dict[str, Any]:
+    """The parameters for what is not in that snapshot."""
+    return {"from": str(published.end), "open": list(map(str, published.open)), "floor": floor}
+
+
+CHECKPOINT = "SELECT checkpoint FROM switchback.side WHERE stream = %(stream)s AND lease = %(lease)s"
+
+SINCE = f"""
+SELECT {_CHECK} FROM {_NEW.format(end=_END)}
+   AND (pg_visible_in_snapshot(c.xid, %(published)s::pg_snapshot) OR c.seq <= %(published_floor)s)
 """  # noqa: S608  (our own names)
 
-_DECIDED = """
- WHERE xid >= %(from)s::text::xid8 AND xid < %(upto)s::text::xid8 AND seq > %(floor)s AND seq <= %(top)s
+_SEEN = f"""
+ FROM {_NEW.format(end="%(upto)s::text::xid8")} AND pg_visible_in_snapshot(c.xid, %(seen)s::pg_snapshot)
 """
-PAGE = f"""
-SELECT number, op::text, ms, image, seq FROM switchback.changes {_DECIDED} AND number = ANY (%(numbers)s)
- ORDER BY seq
-"""  # noqa: S608  (our own names)
+PAGE = f"SELECT number, op::text, ms, image, seq {_SEEN} ORDER BY seq"
 
 _LAST_STATES = """
 SELECT DISTINCT ON (w.seq) w.seq, c.op::text, c.image
-  FROM (SELECT seq, {key} AS key FROM switchback.changes {decided}
-           AND number = %(number)s AND seq = ANY (%(seqs)s)) AS w
-  JOIN (SELECT seq, op, image, {key} AS key FROM switchback.changes {decided} AND number = %(number)s) AS c
+  FROM (SELECT seq, {key} AS key {seen} AND number = %(number)s AND seq = ANY (%(seqs)s)) AS w
+  JOIN (SELECT seq, op, image, {key} AS key {seen} AND number = %(number)s) AS c
     ON c.key = w.key AND c.seq > w.seq
  ORDER BY w.seq, c.seq DESC
 """
@@ -75,7 +81,7 @@ def last_states(places: Sequence[int]) -> str:
     ``places`` are those of the key's columns in an image, counted from 0.
     """
     key = ", ".join(f"image[{place + 1}]" for place in places)
-    return _LAST_STATES.format(key=f"ARRAY[{key}]", decided=_DECIDED)
+    return _LAST_STATES.format(key=f"ARRAY[{key}]", seen=_SEEN)
 
 
 PRUNE = """
@@ -84,10 +90,7 @@ DELETE FROM switchback.changes WHERE (xid, seq) IN
    WHERE xid < %(below)s::text::xid8 AND number = ANY (%(numbers)s) ORDER BY xid, seq LIMIT %(limit)s)
 """
 
-OLDEST = """
-SELECT ms FROM switchback.changes
- WHERE xid >= %(from)s::text::xid8 AND seq > %(floor)s AND number = ANY (%(numbers)s) ORDER BY xid, seq LIMIT 1
-"""
+OLDEST = f"SELECT ms FROM {_NEW.format(end=_END)} ORDER BY xid, seq LIMIT 1"  # noqa: S608  (our own names)
 
 DEPTH = "SELECT count(*) FROM (SELECT 1 FROM switchback.changes WHERE number = ANY (%s) LIMIT 1000000) AS c"
 

@@ -27,11 +27,11 @@ from shared.postgres.ledger import read_ledger, read_source_schema
 from shared.postgres.reverse import installed_numbers
 from shared.postgres.shape import check_shape, kept_shape, read_shape
 from shared.postgres.side import read_side
+from shared.postgres.snapshots import Snapshot
 from shared.tables import Schema
 
 _PAGE_ROWS = 5_000
 _PAGE_BYTES = 8_000_000
-_NO_TOP = 2**63 - 1
 _RESTORED = "Was PostgreSQL restored from a backup? Bring the newer one back, or copy again"
 
 
@@ -58,13 +58,11 @@ class PostgresSource:
         self._checked = 0  # the holder under which the tables' shape was looked at
         self._lease = 0
         self._at = self.progress
-        self._upto = 0  # the xid below which high() looked
-        self._xmin = 0
+        self._seen = Snapshot(1)  # by high()
         self._last = 0  # the highest xid of what it has counted, and the sum over that
         self._sum = 0
-        self._top = 0  # and up to which seq, while writers are held
         self._saved = 0  # up to which change the checkpoint stands for what was published
-        self._marks: list[tuple[int, int]] = []  # published seq, and the xid below which everything is in it
+        self._marks: list[tuple[int, Snapshot]] = []  # published seq, and the transactions that are in it
 
     def _known_tables(self, schema: Schema) -> dict[int, Images]:
         tables = schema.by_name
@@ -94,7 +92,7 @@ class PostgresSource:
         self._at = progress
         self._look()
         self._compare()
-        self._marks = [(progress.seq, self._from)]
+        self._marks = [(progress.seq, self._at.published)]
 
     def high(self) -> int:
         """The number of the last change that is decided, in the spine's numbering."""
@@ -104,20 +102,15 @@ class PostgresSource:
         return self._at.seq + self._look()
 
     @property
-    def _from(self) -> int:
-        return int(self._at.horizon or "0")
-
-    @property
     def _where(self) -> dict[str, Any]:
         return {
             "stream": self._stream,
             "lease": self._lease,
-            "from": str(self._from),
-            "floor": self._at.floor,
             "numbers": list(self._tables),
             "names": list(self.schema.by_name),
             "held": self.holder > 0,
             "holder": self.holder,
+            **queries.beyond(self._at.published, self._at.floor),
         }
 
     def _look(self) -> int:
@@ -126,22 +119,21 @@ class PostgresSource:
             row = self._db.execute(queries.LOOK, self._where).fetchone()
         if row is None:
             raise SourceRestored("PostgreSQL knows nothing of being the primary", remedy=_RESTORED)
-        role, lease, xmin, xmax, waiting, checks, last, highest, locks, guarded = row
+        role, lease, snapshot, waiting, checks, last, locks, guarded = row
+        seen, published = Snapshot.parse(snapshot), self._at.published
         if role != "primary":
             raise Retry("PostgreSQL was closed for the next epoch", where=f"stream {self._stream}")
         if lease > self._lease:
             what = f"another capture has taken over with lease {lease}"
             raise LeaseLost(what, where=f"stream {self._stream}", remedy="Run one capture a stream")
-        if lease < self._lease or xmax < self._from:
-            what = f"PostgreSQL went back: lease {lease} of {self._lease}, transaction {xmax} of {self._from}"
+        if lease < self._lease or seen.end < published.end:
+            what = f"PostgreSQL went back: lease {lease} of {self._lease}, transaction {seen.end} of {published.end}"
             raise SourceRestored(what, remedy=LOST)
         if not guarded:
             self._refuse_triggers()
         if self.holder and not locks:
             raise Retry("the session that held the writers was ended", where=f"process {self.holder}")
-        self._upto, self._xmin = (xmax if self.holder else xmin), xmin
-        self._last, self._sum = last, int(checks)
-        self._top = (highest or 0) if self.holder else _NO_TOP
+        self._seen, self._last, self._sum = seen, last, int(checks)
         return int(waiting)
 
     def _compare(self) -> None:
@@ -153,7 +145,7 @@ class PostgresSource:
         raise Retry("Switchback's triggers are to be made anew", where=f"stream {self._stream}")
 
     def changes(self, after: int, upto: int) -> Iterator[list[Change]]:
-        """The changes that ``high`` has counted, in pages; what is below its bound never changes any more."""
+        """The changes that ``high`` has counted, in pages; what its snapshot has never changes any more."""
         if after != self._at.seq:
             raise Stop(f"changes {after} to {upto} do not follow what was published", where=f"stream {self._stream}")
         with self._translated():
@@ -165,7 +157,7 @@ class PostgresSource:
                     self._db.execute("ROLLBACK")
 
     def _pages(self, seq: int, upto: int) -> Iterator[list[Change]]:
-        decided = {**self._where, "upto": str(self._upto), "top": self._top}
+        decided = {**self._where, "upto": str(self._seen.end), "seen": str(self._seen)}
         with self._db.cursor(name="changes") as cursor:
             cursor.execute(queries.PAGE, decided)
             batch = 100
@@ -203,10 +195,10 @@ class PostgresSource:
 
     def mark(self, high: int) -> dict[str, object]:
         """From where the log is to be read on behind that change."""
-        floor = max(self._at.floor, self._top) if self.holder else self._at.floor
-        horizon = min(self._xmin, self._last + 1)  # what is not captured may be lost, and its number given out again
-        self._marks.append((high, horizon))
-        return {"horizon": str(horizon), "floor": floor, "check": grown(self._at.check, self._sum)}
+        published = self._at.published.grown(self._seen, self._last)
+        self._marks.append((high, published))
+        check = grown(self._at.check, self._sum)
+        return {"horizon": str(published.horizon), "snapshot": str(published), "check": check}
 
     def published(self, progress: Progress) -> None:
         """The group with the changes that were read is appended."""
@@ -228,7 +220,7 @@ class PostgresSource:
         if not place:
             return 0
         self._marks = self._marks[place - 1 :]
-        values = {"below": str(self._marks[0][1]), "numbers": list(self._tables), "limit": limit}
+        values = {"below": str(self._marks[0][1].horizon), "numbers": list(self._tables), "limit": limit}
         with self._translated():
             return self._db.execute(queries.PRUNE, values).rowcount
 
@@ -242,9 +234,9 @@ class PostgresSource:
     def oldest_ms(self, after: int) -> int | None:
         """When the first change behind that one was committed, as far as marks tell: those applied lately may count."""
         place = bisect_right(self._marks, after, key=lambda mark: mark[0])
-        bound = self._marks[max(0, place - 1)][1]
+        behind = queries.beyond(self._marks[max(0, place - 1)][1], self._at.floor)
         with self._translated():
-            row = self._db.execute(queries.OLDEST, {**self._where, "from": str(bound)}).fetchone()
+            row = self._db.execute(queries.OLDEST, {**self._where, **behind}).fetchone()
         return int(row[0]) if row else None
 
     def close(self) -> None:

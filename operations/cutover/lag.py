@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import psycopg
 
 from shared.control.fold import State
 from shared.errors import Stop
 from shared.postgres.connection import connect, translated
 from shared.postgres.ledger import read_ledger
+from shared.postgres.snapshots import Snapshot
 from shared.settings import Settings
 from shared.sqlite.changelog import high
 from shared.sqlite.connection import connect as connect_sqlite
@@ -19,19 +22,15 @@ from shared.sqlite.replica_state import read_ledger as read_file_ledger
 
 _SPAN_SECONDS = 0.4
 _LOOKS = 6
-_WAITING = """
-SELECT (SELECT count(*) FROM switchback.changes AS c JOIN switchback.captured AS t USING (number)
-         WHERE t.stream = %(stream)s
-           AND c.xid >= coalesce(nullif(nullif(s.checkpoint, '')::json ->> 'horizon', ''), '0')::xid8),
-       coalesce((nullif(s.checkpoint, '')::json ->> 'seq')::bigint, 0)
-  FROM switchback.side AS s WHERE s.stream = %(stream)s
+_CHECKPOINT = """
+SELECT coalesce(j.progress ->> 'snapshot', ''), coalesce(j.progress ->> 'horizon', ''),
+       coalesce((j.progress ->> 'seq')::bigint, 0)
+  FROM (SELECT nullif(checkpoint, '')::json AS progress FROM switchback.side WHERE stream = %s) AS j
 """
-"""Changes behind the last checkpoint, and the number of the last one before it.
-
-Where nothing is published yet the horizon is ''; PostgreSQL 16 and newer take that for no xid8.
+_BEHIND = """
+SELECT count(*) FROM switchback.changes AS c JOIN switchback.captured AS t USING (number)
+ WHERE t.stream = %s AND c.xid >= %s::text::xid8 AND NOT pg_visible_in_snapshot(c.xid, %s::pg_snapshot)
 """
-
-
 _OLDEST = """
 SELECT c.ms FROM switchback.changes AS c JOIN switchback.captured AS t USING (number)
  WHERE t.stream = %s ORDER BY c.xid DESC, c.seq DESC OFFSET %s LIMIT 1
@@ -97,10 +96,20 @@ def look_back(settings: Settings) -> Back:
         ledger = read_file_ledger(file)
     dsn = settings.target.get_secret_value()
     with closing(connect(dsn, application_name="switchback-cutover")) as db, translated(where="the change log"):
-        row = db.execute(_WAITING, {"stream": settings.stream}).fetchone()
-        if ledger is None or row is None:
+        written = _written(db, settings.stream)
+        if ledger is None or written is None:
             raise Stop("the databases do not say that they are replica and primary", remedy="See `switchback status`")
-        written = int(row[0]) + int(row[1])
         behind = written - ledger.seq
         oldest = db.execute(_OLDEST, (settings.stream, behind - 1)).fetchone() if behind > 0 else None
     return Back(written, ledger.seq, oldest[0] if oldest else None)
+
+
+def _written(db: psycopg.Connection[Any], stream: str) -> int | None:
+    """The number of the last change that is committed, in the spine's numbering; None where nothing is known of it."""
+    checkpoint = db.execute(_CHECKPOINT, (stream,)).fetchone()
+    if checkpoint is None:
+        return None
+    snapshot, horizon, seq = checkpoint
+    published = Snapshot.of(snapshot, horizon)
+    [behind] = db.execute(_BEHIND, (stream, str(published.horizon), str(published))).fetchone() or [0]
+    return int(seq) + int(behind)

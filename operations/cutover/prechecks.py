@@ -26,7 +26,6 @@ from shared.log.contract import LogBackend
 from shared.postgres.bypasses import other_ways_in
 from shared.postgres.connection import connect, translated
 from shared.postgres.guards import check_guards
-from shared.postgres.horizon import horizon_holder
 from shared.postgres.ledger import read_source_schema
 from shared.postgres.shape import check_shape, kept_shape, read_shape
 from shared.reports import read_report
@@ -131,18 +130,11 @@ class Prechecks:
         lag = measure_lag(self._settings, self._state)
         if lag.seconds > _BEHIND_SECONDS:
             late = f"{duration(lag.seconds)} behind" if lag.seconds < _LONG else "behind, and none is applied"
-            what = f"the replica is {count(lag.changes)} changes {late}{self._held_back()}"
+            what = f"the replica is {count(lag.changes)} changes {late}"
             yield Finding("refuse", "behind", what, remedy="Wait until `switchback status` says that it is in step")
         else:
             yield f"{count(lag.changes)} changes behind; {count(lag.rate)} changes/s are written"
         yield _estimate(lag)
-
-    def _held_back(self) -> str:
-        if self._state.primary == "sqlite":
-            return ""
-        with closing(self._postgres()) as db, translated(where="open transactions"):
-            who = horizon_holder(db)
-        return f"; what PostgreSQL commits waits for the transaction of {who}" if who else ""
 
     def verification(self, within_hours: float | None) -> Found:
         """A full pass that is young enough, and found both sides equal."""

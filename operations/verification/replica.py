@@ -17,16 +17,15 @@ from operations.verification.view import View
 from shared.errors import BadInput, Retry
 from shared.postgres.connection import connect, translated
 from shared.postgres.ledger import Ledger, read_ledger
+from shared.postgres.snapshots import Snapshot
 
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SEQ = "SELECT seq FROM switchback.ledger WHERE stream = %s"
 _ROLE = "SELECT role, checkpoint FROM switchback.side WHERE stream = %s"
-_LAST = """
-SELECT xid::text
-  FROM switchback.changes
- WHERE number IN (SELECT number FROM switchback.captured WHERE stream = %s)
- ORDER BY xid DESC
- LIMIT 1
+_SEEN = """
+SELECT pg_current_snapshot()::text,
+       (SELECT xid::text FROM switchback.changes
+         WHERE number IN (SELECT number FROM switchback.captured WHERE stream = %s) ORDER BY xid DESC LIMIT 1)
 """
 _POLL_SECONDS = 0.005
 _POLL_SECONDS_MAX = 0.1
@@ -62,12 +61,12 @@ class Replica:
             side = self.db.execute(_ROLE, (self._stream,)).fetchone() if row and row[0] else None
         return str(side[0]) if side else "replica"
 
-    def read_published(self) -> tuple[int, int]:
-        """As the primary: every transaction below that number is published, in groups up to that one at the most."""
+    def read_published(self) -> tuple[Snapshot, int]:
+        """As the primary: those transactions are published, in groups up to that one at the most."""
         with translated(where="the side's state"):
             row = self.db.execute(_ROLE, (self._stream,)).fetchone()
         checkpoint = msgspec.json.decode(row[1] or "{}", type=_Checkpoint) if row else _Checkpoint()
-        return int(checkpoint.horizon or 0), checkpoint.number
+        return Snapshot.of(checkpoint.snapshot, checkpoint.horizon), checkpoint.number
 
     def begin(self) -> None:
         """Wait for changes from now on, whatever was given up before."""
@@ -126,18 +125,18 @@ class Replica:
         columns = view.columns_from_replica(rows)
         return by_key(list(zip(*columns, strict=True)), view.table.key_places), applied
 
-    def read_primary(self, view: View, keys: Sequence[Key]) -> tuple[dict[Key, Row], int]:
-        """As the primary: the rows of those keys, in SQLite's values, and the last transaction that they may be from.
+    def read_primary(self, view: View, keys: Sequence[Key]) -> tuple[dict[Key, Row], Snapshot, int]:
+        """As the primary: the rows of those keys, in SQLite's values, what was seen, and the last change's transaction.
 
-        0 where the change log holds nothing.
+        The latter is 0 where the change log holds nothing.
         """
         sought = [found for key in keys if (found := view.key_to_replica(key)) is not None]
         with self.snapshot(view):
-            row = self.db.execute(_LAST, (self._stream,)).fetchone()
+            seen, last = self.db.execute(_SEEN, (self._stream,)).fetchone() or ("1:1:", None)
             rows = self._of(view).fetch(self.db, sought)
         columns = view.columns_from_replica(rows)
         found_rows: list[Row] = list(zip(*columns, strict=True))
-        return by_key(found_rows, view.table.key_places), int(row[0]) if row else 0
+        return by_key(found_rows, view.table.key_places), Snapshot.parse(seen), int(last or 0)
 
     def read_keys(self, view: View, after: Key, limit: int) -> list[tuple[Any, ...]]:
         """The next keys in PostgreSQL's own order, as they are there."""
@@ -161,3 +160,4 @@ class _Checkpoint(msgspec.Struct):
 
     number: int = 0
     horizon: str = ""
+    snapshot: str = ""

@@ -1,7 +1,7 @@
 """Keys whose rows seemed to differ while PostgreSQL is the primary: the mirror of ``settling``, exact in one look.
 
-PostgreSQL's row is read first, with the number of the last transaction whose changes are seen.  Once
-SQLite has applied a group that holds everything up to it, SQLite's row is read with its ledger.  What
+PostgreSQL's row is read first, with the snapshot in which it is seen.  Once SQLite has applied a group
+that holds everything in that, SQLite's row is read with its ledger.  What
 came in between is in the spine: the last image of a key in the groups that PostgreSQL's row may lack,
 up to the ledger's, is what the key's row must be there; where the spine has none, PostgreSQL's row is.
 """
@@ -22,6 +22,7 @@ from operations.verification.view import View
 from shared.errors import Retry
 from shared.groups import Change
 from shared.log.contract import LogBackend
+from shared.postgres.snapshots import Snapshot
 
 _PAGE = 1_000
 _POLL_SECONDS = 0.05
@@ -57,10 +58,10 @@ class SettlerBack:
     def _settle_page(self, view: View, keys: Sequence[Key]) -> tuple[dict[Key, list[Finding]], int]:
         deadline = time.monotonic() + self._patience
         after = self._source.ledger().position
-        theirs, last = self._replica.read_primary(view, keys)
+        theirs, seen, last = self._replica.read_primary(view, keys)
         history = History(self._log(), self._stream, after, _picker(view, keys))
         groups: list[Group[_Image]] = []
-        number = self._find_published(history, groups, last, deadline)
+        number = self._find_published(history, groups, (seen, last), deadline)
         self._await(lambda: self._source.ledger().number >= number, f"group {number} was not applied", deadline)
         mine, count, applied = self._source.read_applied(view, keys)
         while history.position.number < applied.number:
@@ -72,18 +73,21 @@ class SettlerBack:
         wrong = wrong_keys(keys, mine, theirs)
         return {key: explain(view, key, mine.get(key), theirs.get(key), "postgres") for key in wrong}, count
 
-    def _find_published(self, history: History[_Image], groups: list[Group[_Image]], last: int, deadline: float) -> int:
-        """The number of a group behind all changes of transactions up to ``last``; reads on until there is one."""
-        while last:
-            horizon, number = self._replica.read_published()
-            if last < horizon:
+    def _find_published(
+        self, history: History[_Image], groups: list[Group[_Image]], seen: tuple[Snapshot, int], deadline: float
+    ) -> int:
+        """The number of a group behind all changes that were seen; reads on until there is one."""
+        while seen[1]:
+            published, number = self._replica.read_published()
+            if published.covers(*seen):
                 return number
             came = history.read(_POLL_SECONDS)
             groups += came
             for group in came:
-                if last < int(group.header.meta.get("horizon") or 0):
+                meta = group.header.meta
+                if Snapshot.of(meta.get("snapshot", ""), meta.get("horizon", "")).covers(*seen):
                     return group.position.number
-            self._check(deadline, f"the changes up to transaction {last} were not published")
+            self._check(deadline, f"the changes up to transaction {seen[1]} were not published")
         return 0
 
     def _await(self, there: Callable[[], bool], what: str, deadline: float) -> None:
@@ -93,7 +97,7 @@ class SettlerBack:
 
     def _check(self, deadline: float, what: str) -> None:
         if time.monotonic() > deadline:
-            remedy = "Look at `switchback status`: capture and sink must run, and no transaction may be left open"
+            remedy = "Look at `switchback status`: capture and sink must run"
             raise Retry(f"{what} within {self._patience:.0f} s", where=f"stream {self._stream}", remedy=remedy)
 
 

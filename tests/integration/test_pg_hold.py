@@ -16,7 +16,6 @@ from daemons import wait_until
 from fix_postgres import new_database
 from shared.embedded_postgres import EmbeddedPostgres
 from shared.errors import LeaseLost, Retry
-from shared.postgres.horizon import horizon_holder
 
 SCRIPT = """
 CREATE TABLE one (id INTEGER PRIMARY KEY, n INTEGER);
@@ -110,15 +109,11 @@ def test_a_prepared_transaction_in_the_way_is_named(captured: Captured) -> None:
         db.execute("BEGIN")
         db.execute("UPDATE one SET n = 1 WHERE id = 1")
         db.execute("PREPARE TRANSACTION 'left behind'")
-        captured.run("UPDATE one SET n = 2 WHERE id = 2")
-        assert captured.read() == []
         try:
-            assert "left behind" in horizon_holder(db)
             assert "left behind" in captured.hold.hold(0.4)
         finally:
             db.execute("COMMIT PREPARED 'left behind'")
-        assert "left behind" not in horizon_holder(db)
-    assert len(captured.read()) == 2
+    assert len(captured.read()) == 1
     captured.assert_same()
 
 

@@ -40,7 +40,7 @@ class Turned:
         self._writer = Writer(self._log.spine, STREAM, "postgres")
         before = pair.barrier()
         self._writer.claim(before.lease + 1, before)
-        self.position, self._horizon = before, 0
+        self.position, self._snapshot = before, ""
         self.checkpoint()
         self._write_sqlite([], before)
 
@@ -64,19 +64,19 @@ class Turned:
     def publish(self) -> Position:
         """One group of all that was written, or a barrier."""
         changes, self._written = self._written, []
-        [[horizon]] = self._db.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text").fetchall()
-        kind, meta = ("changes", {"horizon": horizon}) if changes else ("barrier", {})
+        [[snapshot]] = self._db.execute("SELECT pg_current_snapshot()::text").fetchall()
+        kind, meta = ("changes", {"horizon": "1", "snapshot": snapshot}) if changes else ("barrier", {})
         pieces = wire.encode_changes(changes)
         first = self._seq - len(changes) + 1
         self._writer.append(kind, pieces, epoch=1, first_seq=first, last_seq=self._seq, meta=meta)  # type: ignore[arg-type]
         self.position = self._writer.flush()
-        self._horizon = int(horizon) if changes else self._horizon
+        self._snapshot = snapshot if changes else self._snapshot
         self._published.append((self.position, changes))
         return self.position
 
     def checkpoint(self) -> None:
         """As capture's house-keeping."""
-        checkpoint = {"number": self.position.number, "horizon": str(self._horizon)}
+        checkpoint = {"number": self.position.number, "snapshot": self._snapshot}
         self._db.execute(_SIDE, (json.dumps(checkpoint), STREAM))
 
     def apply(self) -> None:
