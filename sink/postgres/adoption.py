@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -15,6 +15,19 @@ from shared.postgres.catalog import PgColumn, quote
 from shared.tables import Table
 
 _COUNTED = 1_000
+_ACTING = """
+SELECT conname, conrelid::regclass::text FROM pg_constraint
+ WHERE contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))
+   AND (conrelid = to_regclass(%(table)s) OR confrelid = to_regclass(%(table)s))
+   AND current_setting('session_replication_role') <> 'replica' ORDER BY 1 LIMIT 1
+"""
+_REFERRING = """
+SELECT c.conname, c.conrelid::regclass::text,
+       (SELECT string_agg(quote_ident(a.attname) || ' IS NOT NULL', ' AND ') FROM pg_attribute AS a
+         WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey))
+  FROM pg_constraint AS c
+ WHERE c.contype = 'f' AND c.confrelid = to_regclass(%s) AND c.conrelid <> ALL (%s::text[]::regclass[]) ORDER BY 1
+"""
 _HAS_KEY = """
 SELECT EXISTS (SELECT FROM pg_index AS i
  WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND i.indimmediate AND i.indisvalid
@@ -40,6 +53,7 @@ def check_table(db: psycopg.Connection[Any], table: Table, columns: Mapping[str,
     if asking := [c.name for c in columns.values() if c.name not in table.names and c.not_null and not c.filled]:
         what = f"the target table asks for a value of {', '.join(asking)}, which the source does not have"
         raise BadInput(what, where=where, remedy="Give the column a default, or allow NULL there")
+    _check_keys(db, table)
     for column in table.columns:
         codec_for(column, columns[column.name].type, columns[column.name].kind)
     if not _has_key(db, table):
@@ -47,15 +61,29 @@ def check_table(db: psycopg.Connection[Any], table: Table, columns: Mapping[str,
         raise BadInput(what, where=where, remedy="Add one, or drop the table")
 
 
-def empty_table(db: psycopg.Connection[Any], table: Table) -> None:
-    """Delete its rows, in the caller's transaction; BadInput where other tables' rows hold them."""
-    try:
-        with db.transaction():
-            db.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
-    except psycopg.errors.ForeignKeyViolation as error:
-        what = "rows of the target table are referred to by a table that is not replicated"
-        where = f"table {table.name}, constraint {error.diag.constraint_name}"
-        raise BadInput(what, where=where, remedy="Delete those rows, or drop the constraint") from error
+def _check_keys(db: psycopg.Connection[Any], table: Table) -> None:
+    if acting := db.execute(_ACTING, {"table": quote(table.name)}).fetchone():
+        name, at = acting
+        what = f"a foreign key acts on its own (CASCADE or SET), and this role may not silence it: {name} of {at}"
+        remedy = (
+            "GRANT SET ON PARAMETER session_replication_role TO the role (PostgreSQL 15 or newer),"
+            " or drop the constraint until after the cutover"
+        )
+        raise BadInput(what, where=f"table {table.name}", remedy=remedy)
+
+
+def empty_table(db: psycopg.Connection[Any], table: Table, replicated: Sequence[str]) -> None:
+    """Delete its rows, in the caller's transaction; BadInput where rows of tables not ``replicated`` hold them.
+
+    They are looked for: the sink silences PostgreSQL's own checks.
+    """
+    ours = [quote(name) for name in replicated]
+    for name, referring, condition in db.execute(_REFERRING, (quote(table.name), ours)).fetchall():
+        if db.execute(f"SELECT 1 FROM {referring} WHERE {condition} LIMIT 1".encode()).fetchone():  # noqa: S608  (quoted)
+            what = "rows of the target table are referred to by a table that is not replicated"
+            where = f"table {table.name}, constraint {name} of {referring}"
+            raise BadInput(what, where=where, remedy="Delete those rows, or drop the constraint")
+    db.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
 
 
 def _count(db: psycopg.Connection[Any], table: Table) -> int:

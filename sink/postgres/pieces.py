@@ -15,7 +15,7 @@ import psycopg
 
 from shared.groups import Rows
 from sink.postgres.plan import Misfit, TablePlan
-from sink.postgres.rows import RowWriter
+from sink.postgres.rows import FEW_ROWS, RowWriter
 
 _UNFIT = (psycopg.DataError, TypeError, psycopg.errors.CheckViolation, psycopg.errors.NotNullViolation)
 """What psycopg or PostgreSQL says of a value that does not fit; row by row it is then named."""
@@ -153,9 +153,10 @@ class PieceWriter:
             del self._left[0]
 
     def _write_by_stage(self, plan: TablePlan, piece: Rows) -> bool:
+        trusting = len(piece.columns[0]) > FEW_ROWS  # few go by INSERT, which turns a value into the column's type
         try:
             with self._db.transaction():
-                self._rows.upsert(plan, list(plan.rows_from(piece.columns, trusting=True)))
+                self._rows.upsert(plan, list(plan.rows_from(piece.columns, trusting=trusting)))
         except (*_UNFIT, psycopg.ProgrammingError):  # the latter for a few rows, of a value that it does not know
             self._rows.undone()
             return False

@@ -74,7 +74,8 @@ class RowWriter:
         except (*_VIOLATIONS, psycopg.DataError):
             self.fallbacks["batch"] += 1
             self.undone()
-            self._write_parts(batch)
+            with self._db.transaction():  # a part that does not fit undoes the others: all of it is written again then
+                self._write_parts(batch)
 
     def _write_parts(self, batch: Batch) -> None:
         """Write a batch in two halves, and so on down to the single change that cannot be written, if there is one."""

@@ -44,7 +44,7 @@ def create_tables(
     if existing == "replace":
         for table in reversed(schema.tables):  # children first
             if table.name not in made:
-                empty_table(db, table)
+                empty_table(db, table, [one.name for one in schema.tables])
     return made, found
 
 
