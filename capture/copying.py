@@ -19,7 +19,7 @@ class Copying:
     def look(self, progress: Progress, estimates: Mapping[str, int], now: float) -> None:
         """Take in how far it is; ``now`` is in seconds of any clock that does not go back."""
         metrics, tables = self._metrics, progress.tables
-        totals = {**estimates, **{name: table.total for name, table in tables.items()}}
+        totals = {**estimates, **{name: _total(table) for name, table in tables.items()}}
         for name, total in totals.items():
             table = tables.get(name, TableProgress())
             metrics.snapshot_total_rows.labels(name).set(total)
@@ -29,3 +29,8 @@ class Copying:
         rest = sum(total - tables[name].rows if name in tables else total for name, total in totals.items())
         speed = self._speed.note(now, copied)
         metrics.snapshot_left.set(0.0 if progress.copied else rest / speed if speed else NOT_KNOWN)
+
+
+def _total(table: TableProgress) -> int:
+    """Older versions left a table that is done with the total that had been guessed."""
+    return table.rows if table.done else table.total

@@ -141,7 +141,7 @@ class Relay:
             "after": chunk.after,
             "done": chunk.done,
             "rows": rows,
-            "total": self._total(table, rows),
+            "total": self._total(table, rows, done=chunk.done),
         }
         self._append("snapshot", iter(chunk.pieces), self.progress.seq, meta)
         reached("snapshot-appended")
@@ -153,10 +153,10 @@ class Relay:
         names = (table.name for table in self._source.schema.tables)
         return next((name for name in names if name not in done or not done[name].done), None)
 
-    def _total(self, table: str, rows: int) -> int:
+    def _total(self, table: str, rows: int, *, done: bool) -> int:
         if not self.totals:
             self.totals = self._source.estimates()
-        return max(self.totals.get(table, 0), rows)
+        return rows if done else max(self.totals.get(table, 0), rows)
 
     def publish_copied(self) -> None:
         """The barrier behind the last chunk."""

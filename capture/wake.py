@@ -2,7 +2,8 @@
 
 A watcher's threads cost more than a tenth of a millisecond of processor time for each commit, and asking
 ``PRAGMA data_version`` a few microseconds; so the watcher only stands guard over a quiet database, above a floor of
-polling.  Either is a hint: whoever wakes up looks at the change log itself.
+polling.  Either is a hint: whoever wakes up looks at the change log itself.  Where the machine has no watches left,
+polling has to do alone.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from watchdog.events import FileModifiedEvent, FileSystemEvent, FileSystemEventH
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from shared.logs import Logger
+
 _QUIET_SECONDS = 1.0
 _POLL_SECONDS = 0.001
+_MORE_WATCHES = "Raise fs.inotify.max_user_instances and fs.inotify.max_user_watches (sysctl), and start capture again"
 
 
 class _Bell(FileSystemEventHandler):
@@ -30,27 +34,25 @@ class _Bell(FileSystemEventHandler):
             self._event.set()
 
 
-def _start_observer() -> BaseObserver | None:
+def _start_observer() -> BaseObserver:
     observer = Observer()
     observer.daemon = True
-    try:
-        observer.start()
-    except OSError:  # no watches left on this machine: polling alone
-        return None
+    observer.start()
     return observer
 
 
 class Waker:
     """Waits for commits; ``version`` gives a number that moves with each commit of another connection."""
 
-    def __init__(self, path: Path, version: Callable[[], int]) -> None:
+    def __init__(self, path: Path, version: Callable[[], int], logger: Logger) -> None:
         self._path = path
         self._version = version
+        self._logger = logger
         self._seen = version()
         self._news = time.monotonic()
         self._event = threading.Event()
-        self._watching = False
-        self._observer = _start_observer()
+        self._watching = self._alone = False
+        self._observer: BaseObserver | None = None  # none before the database is quiet for the first time
 
     def wait(self, floor: float) -> None:
         """Return when something was committed, or after ``floor`` seconds (ten times that on a quiet database)."""
@@ -73,12 +75,19 @@ class Waker:
         return True
 
     def _watch(self) -> None:
-        if self._watching or self._observer is None:
+        """Begin to watch; whichever step the machine refuses (instances, watches), polling goes on alone from then."""
+        if self._watching or self._alone:
             return
         names = frozenset(self._path.name + suffix for suffix in ("", "-wal", "-journal"))
-        bell = _Bell(names, self._event)
-        self._observer.schedule(bell, str(self._path.parent), recursive=False, event_filter=[FileModifiedEvent])
-        self._watching = True
+        bell, folder = _Bell(names, self._event), str(self._path.parent)
+        try:
+            self._observer = self._observer or _start_observer()
+            self._observer.schedule(bell, folder, recursive=False, event_filter=[FileModifiedEvent])
+        except OSError as error:
+            self._alone = True
+            self.close()
+            self._logger.warning("the source cannot be watched, only polled", reason=str(error), remedy=_MORE_WATCHES)
+        self._watching = not self._alone
 
     def _unwatch(self) -> None:
         if self._watching and self._observer is not None:

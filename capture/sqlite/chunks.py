@@ -1,7 +1,7 @@
 """A table read chunk by chunk in the order of its rowid or key, each chunk in one short transaction.
 
-Rows are encoded batch by batch while they are read, so that a chunk ends where its bytes are enough and
-wide rows do not fill the memory.  A batch is as many rows as fit a frame, going by the batch before it.
+Rows are encoded slice by slice while they are read, so that a chunk ends where its bytes are enough and
+large rows do not fill the memory, also where they follow many small ones.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from capture.sqlite.pieces import SLICE_BYTES, SLICE_ROWS, Pieces
 from shared import wire
 from shared.groups import Value
 from shared.sqlite.connection import decoding, quote
@@ -19,9 +20,7 @@ from shared.sqlite.terms import key_collations
 from shared.tables import ROWID, Table
 
 CHUNK_BYTES = 8_000_000
-_FIRST_BATCH = 200
 _COUNTED = 300_000
-_BATCH_BYTES = wire.FRAME_BYTES * 9 // 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class TableReader:
             columns.append(table.rowid_name)
         self._order = order
         self._select = f"SELECT {', '.join(columns)} FROM {quote(table.name)}"  # noqa: S608
-        self._batch = _FIRST_BATCH
+        self._take = 1  # rows of the next slice: going by the size of those before it
 
     def _cursor_places(self, *, by_rowid: bool) -> tuple[int, ...]:
         """Where the cursor's values stand in a row image; empty where the rowid must be read besides."""
@@ -64,31 +63,26 @@ class TableReader:
     def _read(self, db: sqlite3.Connection, after: str, limit: int) -> Chunk:
         cursor: list[Value] = wire.decode_any(bytes.fromhex(after)) if after else []
         found = db.execute(self._statement(cursor), (*bindable(db, cursor), limit))
-        pieces: list[bytes] = []
+        pieces = Pieces(self._table.name)
         rows = size = 0
         last: Sequence[Any] = ()
         try:
-            while size < CHUNK_BYTES and (batch := found.fetchmany(self._batch)):
-                last = batch[-1]
-                rows += len(batch)
-                images = [row[:-1] for row in batch] if self._extra else batch
-                encoded = list(wire.encode_rows(self._table.name, images))
-                pieces += encoded
-                size += self._resize(sum(map(len, encoded)), len(batch))
+            while size < CHUNK_BYTES and (read := found.fetchmany(self._take)):
+                last = read[-1]
+                rows += len(read)
+                taken = pieces.add([row[:-1] for row in read] if self._extra else read)
+                self._take = max(1, min(SLICE_ROWS, SLICE_BYTES * len(read) // max(taken, 1)))
+                size += taken
             done = size < CHUNK_BYTES and rows < limit
         finally:
             found.close()
-        return Chunk(pieces, rows, self._cursor(last) if rows else after, done)
+        return Chunk(pieces.finish(), rows, self._cursor(last) if rows else after, done)
 
     def _statement(self, cursor: Sequence[Value]) -> str:
         order = ", ".join(self._order)
         terms = ", ".join(marks(cursor))
         behind = f" WHERE {order} > {terms}" if len(cursor) == 1 else f" WHERE ({order}) > ({terms})"
         return f"{self._select}{behind if cursor else ''} ORDER BY {order} LIMIT ?{len(cursor) + 1}"
-
-    def _resize(self, size: int, rows: int) -> int:
-        self._batch = max(1, min(_BATCH_BYTES * rows // max(size, 1), self._batch * 8))
-        return size
 
     def _cursor(self, last: Sequence[Any]) -> str:
         key = [last[place] for place in self._places] if self._places else [last[-1]]

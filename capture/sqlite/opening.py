@@ -33,7 +33,8 @@ class SqliteSide:
         """The file with capture installed, and what waits for its commits."""
         source = stack.enter_context(open_source(self._settings, self._logger))
         self.hold.schema = source.schema
-        return source, stack.enter_context(closing(Waker(self._settings.source, source.data_version)))
+        waker = Waker(self._settings.source, source.data_version, self._logger)
+        return source, stack.enter_context(closing(waker))
 
 
 @contextmanager

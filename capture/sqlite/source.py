@@ -35,7 +35,10 @@ _SPAN = "SELECT (SELECT min(seq) FROM _switchback_log), (SELECT max(seq) FROM _s
 _OLDEST = "SELECT ms FROM _switchback_log WHERE seq > ? ORDER BY seq LIMIT 1"
 _PAGE = 5_000
 
-VACUUMED = "the source was vacuumed, which renumbers rows that are known by their rowid alone"
+VACUUMED = (
+    "the source was vacuumed, or a view, a trigger or statistics came or went: this cannot be told apart, and a VACUUM"
+    " renumbers rows that are known by their rowid alone"
+)
 
 
 def renumbered(schema: Schema, *, copied: bool) -> list[str]:

@@ -21,6 +21,7 @@ from shared.wire import encode
 
 Fetched = TypeVar("Fetched")
 
+_BATCH_ROWS = 64  # so many may be large, before anybody notices that they are
 _UNDECODABLE = "Could not decode to UTF-8"
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
@@ -146,7 +147,7 @@ def fetch_within(
 
 
 def _fetch_within(cursor: sqlite3.Cursor, max_bytes: int) -> tuple[list[tuple[Any, ...]], bool]:
-    """Rows come in growing batches, whose encoded size tells how many more may follow."""
+    """Rows come in small batches, whose encoded size tells how many more may follow, if they are no larger."""
     rows: list[tuple[Any, ...]] = []
     size, take = 0, 1
     while batch := cursor.fetchmany(take):
@@ -155,7 +156,7 @@ def _fetch_within(cursor: sqlite3.Cursor, max_bytes: int) -> tuple[list[tuple[An
         if size > max_bytes:
             cursor.close()
             return rows, False
-        take = max(1, min(take * 8, (max_bytes - size) * len(rows) // size))
+        take = max(1, min(_BATCH_ROWS, (max_bytes - size) * len(rows) // size))
     return rows, True
 
 

@@ -175,3 +175,19 @@ def test_no_piece_makes_postgres_read_the_whole_table(postgres_dsn: str) -> None
         db.execute("INSERT INTO t SELECT generate_series(1, 50000)")
         plan = db.execute(sql.SQL("EXPLAIN ") + asked, (50_001, 57_000, 57_000)).fetchall()
     assert "Seq Scan" not in str(plan), plan
+
+
+@pytest.mark.parametrize("value", [1.5, "12", b"12"], ids=["real", "text", "blob"])
+def test_a_value_of_another_class_stops_a_copy_into_a_column_that_is_not_ours(
+    tmp_path: Path, postgres_dsn: str, value: float | str | bytes
+) -> None:
+    """PostgreSQL would take each of them for an integer, and round the first: in a short piece it was asked to."""
+    path = tmp_path / "app.db"
+    with psycopg.connect(postgres_dsn) as db:
+        db.execute("CREATE TABLE t (id bigint PRIMARY KEY, number bigint, word text)")
+    with closing(application(path)), closing(InProcess(path, postgres_dsn, existing="match")) as pipeline:
+        pipeline.relay.publish_schema()
+        pipeline.drain()
+        pipeline.replica.begin()
+        with pytest.raises(Hold, match="table t"):
+            pipeline.replica.copy_rows(Rows("t", [[1, 2], [1, value], ["a", "b"]]))

@@ -10,8 +10,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg.conninfo import make_conninfo
 
+from capture.sqlite import chunks
 from inprocess import InProcess
 from traffic import Traffic, make_database
 
@@ -31,6 +33,23 @@ def test_a_copy_and_what_follows_it_are_equal_to_the_source(tmp_path: Path, post
     assert not traffic.trouble
     assert pipeline.differences() == []
     pipeline.close()
+
+
+def test_a_table_that_is_copied_has_as_many_rows_as_were_copied_however_many_its_rowids_promised(
+    tmp_path: Path, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "_COUNTED", 10)
+    source = tmp_path / "app.db"
+    with closing(sqlite3.connect(source)) as db:
+        db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        db.executemany("INSERT INTO t VALUES (?)", [(n * 1_000,) for n in range(30)])
+        db.commit()
+    with closing(InProcess(source, postgres_dsn, chunk_rows=20)) as pipeline:
+        pipeline.relay.publish_schema()
+        pipeline.relay.publish_chunk()
+        assert pipeline.relay.progress.tables["t"].total == 29_001
+        pipeline.relay.publish_chunk()
+        assert pipeline.relay.progress.tables["t"].total == 30
 
 
 def test_a_statement_behind_one_that_failed_was_never_prepared_and_is_prepared_again(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from capture.sqlite.chunks import TableReader
+from capture.sqlite.chunks import CHUNK_BYTES, TableReader
 from shared import wire
 from shared.sqlite.catalog import read_schema
 from shared.sqlite.connection import connect, fetch_rows, quote
@@ -42,6 +42,19 @@ def test_every_row_is_read_once_also_behind_keys_that_are_not_utf8(
         order = "k" if table.rowid_name == "" else "rowid"
         everything = fetch_rows(db, f"SELECT {names} FROM t ORDER BY {order}")
         assert _all(db, TableReader(table), limit) == everything
+
+
+def test_rows_that_become_large_all_at_once_end_their_chunk(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, b BLOB)")
+        made.executemany("INSERT INTO t (b) VALUES (zeroblob(?))", [(10,)] * 20_000 + [(100_000,)] * 300)
+        made.commit()
+    with closing(connect(path)) as db:
+        [table] = read_schema(db).tables
+        chunk = TableReader(table).read(db, "", 100_000)
+        assert CHUNK_BYTES <= sum(map(len, chunk.pieces)) < 2 * CHUNK_BYTES
+        assert not chunk.done
 
 
 def _all(db: sqlite3.Connection, reader: TableReader, limit: int) -> list[tuple[Any, ...]]:

@@ -174,6 +174,14 @@ def test_fetching_stops_at_so_many_bytes_but_not_before_the_first_row(path: Path
     db.close()
 
 
+def test_fetching_notices_soon_that_rows_have_become_large(path: Path) -> None:
+    db = connect(path)
+    db.executemany("INSERT INTO t VALUES (zeroblob(?))", [(10,)] * 1_000 + [(50_000,)] * 500)
+    rows, _ = fetch_within(db, "SELECT a FROM t", (), 1_000_000)
+    assert sum(len(blob) for (blob,) in rows) < 5_000_000
+    db.close()
+
+
 def test_another_file_under_the_same_path_is_noticed(path: Path) -> None:
     identity = FileIdentity.of(path)
     assert same_file(path, identity)

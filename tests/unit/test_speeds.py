@@ -49,6 +49,11 @@ def test_the_time_left_covers_tables_that_were_not_begun() -> None:
     assert _left((0.0, _copied(0)), (1.0, _copied(500))) == pytest.approx(3_500 / 500)
 
 
+def test_a_table_that_is_done_leaves_nothing_even_where_its_total_was_guessed_too_high() -> None:
+    done = Progress(tables={"a": TableProgress("00", 500, 1_000, done=True)})
+    assert _left((0.0, _copied(0)), (1.0, done)) == pytest.approx(3_000 / 500)
+
+
 def test_the_time_left_is_not_known_at_first() -> None:
     assert math.isnan(_left((0.0, _copied(0))) or 0.0)
 
