@@ -57,8 +57,10 @@ def _work(context: Context, measures: Measures, publisher: str) -> None:
         log = open_log_of(settings)
         stack.callback(log.close)
         channel = Channel(log.control, context.heard)
-        check_not_completed(channel.open())
+        state = channel.open()
         progress = Progress(log, settings.topics_prefix or settings.stream, publisher)
+        if progress.has_all(log.spine.bounds()[1]):
+            check_not_completed(state)
         before = progress.claim()
         reached("publishing-claimed")
         if not before.ended:

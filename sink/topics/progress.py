@@ -21,7 +21,10 @@ from shared.versions import check_version
 
 
 class Published(Struct, frozen=True):
-    """Everything up to that group is in the topics, which end at these offsets; ``ended`` after a clean stop."""
+    """Everything up to that group is in the topics, which end at these offsets; ``ended`` after a clean stop.
+
+    The log was read up to the offset ``end``: from the group to there it holds nothing that is whole and counts.
+    """
 
     publisher: str = ""
     lease: int = 0
@@ -29,6 +32,7 @@ class Published(Struct, frozen=True):
     offset: int = -1
     ended: bool = True
     offsets: dict[str, int] = {}
+    end: int = 0
     version: int = 1
 
     @property
@@ -57,9 +61,13 @@ class Progress:
             remedy = "Run one switchback-topics a stream and prefix"
             raise LeaseLost("another switchback-topics has taken over", where=self._name, remedy=remedy)
 
-    def keep(self, position: Position, offsets: Mapping[str, int], *, ended: bool = False) -> None:
+    def has_all(self, end: int) -> bool:
+        """Whether nothing before that offset is left to be published."""
+        return self._read().end >= end
+
+    def keep(self, position: Position, offsets: Mapping[str, int], end: int, *, ended: bool = False) -> None:
         """Write how far it came."""
-        self._write(Published(self._publisher, *position.parts, ended=ended, offsets=dict(offsets)))
+        self._write(Published(self._publisher, *position.parts, ended=ended, offsets=dict(offsets), end=end))
 
     def keep_schema(self, schema: Schema) -> None:
         """The schema stands at the spine's beginning, which a later start does not read."""

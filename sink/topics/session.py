@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from shared import wire
 from shared.control.channel import Channel
@@ -26,6 +26,8 @@ _READ_SECONDS = 0.1
 _REPORT_SECONDS = 0.5
 _SURE_SECONDS = 1.0
 """For how long a look at who publishes is believed."""
+_LAST_SECONDS = 2.0
+"""For how long a completed migration's log must stand still: capture hears of it by itself, and may be at a group."""
 
 
 class Output(Protocol):
@@ -46,6 +48,13 @@ class Output(Protocol):
 
 
 Opened = tuple[Output, Projection]
+
+
+class _End(NamedTuple):
+    """Where the log of a completed migration ends, and from when on that is believed."""
+
+    offset: int = -1
+    since: float = 0.0
 
 
 class Session:
@@ -71,6 +80,8 @@ class Session:
         self._projection: Projection | None = None
         self._position = self._kept = Position()
         self._due = self._sure = 0.0
+        self._end = _End()
+        self._over = False
 
     def begin(self, position: Position, schema: Schema | None) -> None:
         """Go on behind that group, with the schema where it is behind already."""
@@ -80,10 +91,13 @@ class Session:
         self._sure = time.monotonic()
 
     def run(self, stop: threading.Event, well: Callable[[], None]) -> None:
-        """Work until it ends; what stands before a record that cannot be published is sent."""
+        """Work until it ends; what stands before a record that cannot be published is sent.
+
+        Stop where the migration is completed, once everything that the log holds is published.
+        """
         reached("publishing-started")
         try:
-            while not stop.is_set():
+            while not (stop.is_set() or self._over):
                 for group in self._gathering.take(self._reader.read(_READ_SECONDS)):
                     reached("publishing-read")
                     self._publish(group)
@@ -93,6 +107,8 @@ class Session:
             raise
         self._flush()
         self._keep(ended=True)
+        if self._over:
+            check_not_completed(self._channel.state)
 
     def _publish(self, group: Group) -> None:
         self._make_sure()
@@ -125,21 +141,30 @@ class Session:
             return
         self._due = now + _REPORT_SECONDS
         self._check_owner()
-        check_not_completed(self._channel.look())
+        completed = self._channel.look().completed
+        end = self._log.spine.bounds()[1]  # asked behind the look: what a completed migration's log holds is before it
         self._flush()
         reached("publishing-flushed")
         well()
         if self._position != self._kept:
             self._keep()
             reached("publishing-kept")
-        self._measures.looked(self._position, self._log.spine.bounds()[1])
+        self._measures.looked(self._position, end)
+        self._over = completed and self._is_last(end, now)
+
+    def _is_last(self, end: int, now: float) -> bool:
+        """Whether everything up to there was read and nothing comes any more; what is half a group then stays one."""
+        if end != self._end.offset:
+            self._end = _End(end, now + _LAST_SECONDS)
+        return self._reader.offset >= end and now >= self._end.since
 
     def _flush(self) -> None:
         if self._output:
             self._output.flush()
 
     def _keep(self, *, ended: bool = False) -> None:
-        self._progress.keep(self._position, self._output.offsets if self._output else {}, ended=ended)
+        offsets = self._output.offsets if self._output else {}
+        self._progress.keep(self._position, offsets, self._reader.offset, ended=ended)
         self._kept = self._position
 
     def _make_sure(self) -> None:

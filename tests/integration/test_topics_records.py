@@ -191,3 +191,17 @@ def test_a_transaction_of_many_frames_is_published_whole(make: Make, kafka_boots
     assert [record.key["id"] for record in found] == list(range(3_000))
     orders = [record.value["transaction"]["total_order"] for record in found if record.value]
     assert orders == list(range(1, 3_001))
+
+
+def test_a_group_that_was_never_finished_does_not_keep_a_completed_migration_waiting(
+    make: Make, kafka_bootstrap: str
+) -> None:
+    spine = make()
+    spine.copy("person", ANN)
+    spine.break_off(("person", "c", BOB))
+    spine.complete()
+    spine.topics.start()
+
+    spine.topics.assert_ended(3, "the migration is completed")
+
+    assert [record.key for record in records(kafka_bootstrap, f"{spine.stream}.person")] == [{"id": 1}]

@@ -6,8 +6,8 @@ import base64
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ import kafka
 
 from daemons import PATIENCE, Daemon
 from shared import wire
-from shared.groups import Change
-from shared.log.contract import LogBackend
+from shared.control.channel import Channel
+from shared.control.records import OPERATOR, Completed
+from shared.groups import Change, Position
+from shared.log.contract import LogBackend, Record
 from shared.log.opening import open_log
 from shared.log.spine import Writer
 from shared.tables import Schema
@@ -155,6 +157,24 @@ class Spine:
             "barrier", [], epoch=0, first_seq=self.seq + 1, last_seq=self.seq, meta={"purpose": "handover"}
         )
 
+    def break_off(self, *changes: tuple[str, str, Sequence[Any]]) -> None:
+        """A group as a capture leaves it that is killed half-way, and behind it a record of somebody else."""
+
+        def pieces() -> Iterator[bytes]:
+            yield from wire.encode_changes([Change(t, op, self.seq, 0, row) for t, op, row in changes])  # type: ignore[arg-type]
+            yield b"never sent"
+            raise ConnectionError
+
+        with suppress(ConnectionError):
+            self.writer.append("changes", pieces(), epoch=0, first_seq=self.seq + 1, last_seq=self.seq + 1)
+        self.log.spine.send(Record((), b"somebody else's"))
+        self.log.spine.flush()
+
+    def complete(self) -> None:
+        """As ``switchback complete`` says it."""
+        void = Channel(self.log.control).say(Completed(by=OPERATOR, at_ms=0, epoch=0))
+        assert not void
+
     def wait_published(self) -> None:
         """Until the program has kept that it is past the last group."""
         position = self.writer.flush()
@@ -177,3 +197,8 @@ def published(log: LogBackend, prefix: str) -> int:
     """The number of the group up to which everything is published."""
     body = log.reports().get(f"topics {prefix}")
     return int(json.loads(body).get("number", 0)) if body else 0
+
+
+def last_group(log: LogBackend, stream: str) -> int:
+    """The number of the last group in the spine that is whole and counts."""
+    return Writer(log.spine, stream, "looker").peek(Position())[-1].number
