@@ -11,6 +11,7 @@ import gc
 import os
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -20,9 +21,9 @@ from rich.live import Live
 
 from operations.flags import with_settings
 from operations.grants.command import app as grants
-from operations.screen import complain, out, say, say_json
+from operations.screen import Interrupted, complain, out, say, say_json
 from shared import steps
-from shared.errors import BUG_EXIT_CODE, SwitchbackError
+from shared.errors import BUG_EXIT_CODE, BadInput, SwitchbackError
 from shared.product import product_version
 from shared.settings import Settings
 
@@ -153,13 +154,28 @@ def verify(
     raise typer.Exit(verify_command(settings, tables or [], changed, json, repair, out))
 
 
-MaxPause = Annotated[float, typer.Option("--max-pause", min=0.1, help="seconds that writers may wait at the most")]
-Within = Annotated[float, typer.Option("--verified-within", min=0, help="hours: a full verification may not be older")]
+def _at_most(most: float) -> Callable[[typer.CallbackParam, float], float]:
+    """Such numbers alone; neither infinity nor NaN is one."""
+
+    def check(parameter: typer.CallbackParam, value: float) -> float:
+        if not value <= most:
+            raise BadInput(f"{parameter.opts[0]} must be a number up to {most:,.0f}")
+        return value
+
+    return check
+
+
+_seconds, _hours = _at_most(1e6), _at_most(1e9)  # milliseconds go into 31 bits
+_WITHIN = "hours: a full verification may not be older"
+MaxPause = Annotated[
+    float, typer.Option("--max-pause", min=0.1, callback=_seconds, help="seconds that writers may wait at the most")
+]
+Within = Annotated[float, typer.Option("--verified-within", min=0, callback=_hours, help=_WITHIN)]
 Unverified = Annotated[bool, typer.Option("--unverified", help="go without a full verification")]
 Postpone = Annotated[
     Path | None, typer.Option("--postpone", metavar="FILE", help="be ready, but wait while this file exists")
 ]
-Wait = Annotated[float, typer.Option("--wait", min=0, help="seconds to wait for the daemons")]
+Wait = Annotated[float, typer.Option("--wait", min=0, callback=_seconds, help="seconds to wait for the daemons")]
 Unfence = Annotated[bool, typer.Option("--unfence", help="let the closed SQLite file take writes again")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="check and print the steps; do nothing")]
@@ -333,8 +349,10 @@ def _agree(question: str) -> None:
     """Go on where the operator says yes; no answer at all, as from a script, is a no."""
     try:
         agreed = typer.confirm(question)
-    except typer.Abort:
+    except typer.Abort as error:
         say("")  # Ctrl-C, or nobody is there to answer: the line is not ended
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise Interrupted("interrupted; nothing was changed") from None
         agreed = False
     if not agreed:
         complain("nothing was changed")

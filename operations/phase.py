@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from operations.cutover.summary import SwitchStatus
+from operations.cutover.summary import UNKNOWN, SwitchStatus
 from operations.wording import count, duration, side_name, size
 
 Phase = Literal[
@@ -124,10 +124,10 @@ def summarise(status: Status) -> tuple[Phase, str]:
     switch = status.switch
     if switch.completed:
         return "completed", _completed(status)
-    if switch.attempt:
+    if switch.attempt or switch.closed:
         summary = "; ".join(part for part in (switch.waiting, switch.remedy) if part)
         return ("closed" if switch.closed else "switching"), summary
-    phase, summary = _progress(status)
+    phase, summary = _unknown(switch) if switch.primary == UNKNOWN else _progress(status)
     ended = [daemon for daemon in status.daemons if daemon.state in {"stopped", "killed"}]
     failed = [daemon for daemon in ended if daemon.state == "killed" or daemon.exit_code]
     if failed:
@@ -141,6 +141,10 @@ def summarise(status: Status) -> tuple[Phase, str]:
     if status.trouble and not any(daemon.name == "sink" and daemon.state != "never" for daemon in status.daemons):
         return "stopped", f"sink ended: {status.trouble} ({summary})"
     return phase, "; ".join([summary, *waiting])
+
+
+def _unknown(switch: SwitchStatus) -> tuple[Phase, str]:
+    return "unknown", f"who is the primary is not known: {switch.waiting}; {switch.remedy}"
 
 
 def _completed(status: Status) -> str:

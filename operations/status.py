@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 
 from operations.completion import completed_since
 from operations.cutover.lag import look_back
-from operations.cutover.summary import SwitchStatus, describe
+from operations.cutover.summary import UNKNOWN, SwitchStatus, describe, describe_databases
 from operations.cutover.way_back import WayBack, way_back
 from operations.daemon import DAEMONS
 from operations.phase import (
@@ -34,6 +34,7 @@ from operations.phase import (
     warn,
 )
 from shared.control.channel import Channel
+from shared.control.standing import Standing
 from shared.errors import NoLog, SwitchbackError
 from shared.log.contract import LogBackend
 from shared.log.opening import log_is_there, open_log_of
@@ -41,18 +42,22 @@ from shared.postgres.connection import connect as connect_postgres
 from shared.postgres.connection import translated as postgres_errors
 from shared.postgres.fence import read_refused
 from shared.postgres.ledger import read_copied, read_ledger
+from shared.postgres.side import read_side
 from shared.presence import completed_epoch, is_running, read_presence
 from shared.reports import read_report
 from shared.settings import Settings
 from shared.sqlite.connection import connect as connect_sqlite
 from shared.sqlite.connection import quote, reading
 from shared.sqlite.connection import translated as sqlite_errors
-from shared.sqlite.state import read_state
+from shared.sqlite.fence import standing_fences
+from shared.sqlite.replica_state import read_standing
+from shared.sqlite.state import check_stream, read_state
 
 _SPAN = "SELECT (SELECT min(seq) FROM _switchback_log), (SELECT max(seq) FROM _switchback_log)"
 _OLDEST = "SELECT ms FROM _switchback_log WHERE seq > ? ORDER BY seq LIMIT 1"
 
 _COUNTED = 100_000
+_NOT_THERE = "not there yet"
 
 
 class _Copy(Struct):
@@ -82,17 +87,18 @@ class Watch:
         """The stream's status; never raises for what it looks at."""
         since = completed_since(self._settings)
         if since and not log_is_there(self._settings):
-            return _completed(self._settings, since)
+            return _completed(self._settings)
         ledger, copied = self._look_at_target()  # before the source: so that the lag is never too small
         unfinished = [name for name, (_, done) in copied.items() if not done]
         source, lag_seconds = self._look_at_source(ledger.seq, unfinished)
         tables = [TableStatus(name, rows, self._total(name, rows, done), done) for name, (rows, done) in copied.items()]
         log, trouble = self._look_at_log()
-        switch = self._look_at_switch()
+        switch = self._look_at_switch(log)
         switch.completed_since = since if switch.completed else ""
         if switch.primary == "postgres" and not switch.completed:
             source.seq, lag_seconds = self._look_back(source, ledger)
             switch.way_back, switch.way_back_until = self._way_back(lag_seconds)
+        measured = source.installed and ledger.exists and switch.primary != UNKNOWN
         status = Status(
             stream=self._settings.stream,
             source=source,
@@ -100,8 +106,8 @@ class Watch:
             ledger=ledger,
             tables=tables,
             daemons=[daemon_status(self._settings, name, self._since) for name in DAEMONS],
-            lag_changes=max(0, source.seq - ledger.seq) if source.installed and ledger.exists else None,
-            lag_seconds=lag_seconds if source.installed and ledger.exists else None,
+            lag_changes=max(0, source.seq - ledger.seq) if measured else None,
+            lag_seconds=lag_seconds if measured else None,
             trouble=trouble,
             switch=switch,
             warnings=warn(source, self._settings.changelog_warn_rows, self._settings.wal_warn_mb),
@@ -123,11 +129,11 @@ class Watch:
         self._source = self._target = self._log = self._channel = None
 
     def _look_at_target(self) -> tuple[LedgerStatus, dict[str, tuple[int, bool]]]:
-        dsn = self._settings.target.get_secret_value()
-        if not dsn:
-            return LedgerStatus(error="no target given"), {}
         try:
             if self._target is None or self._target.closed:
+                dsn = self._settings.target.get_secret_value()  # its password may stand in a file
+                if not dsn:
+                    return LedgerStatus(error="no target given"), {}
                 self._target = connect_postgres(dsn, application_name="switchback-status")
             with postgres_errors(where="the target's ledger"):
                 return _read_target(self._target, self._settings.stream)
@@ -149,11 +155,12 @@ class Watch:
                     if name not in self._estimates:
                         self._estimates[name] = _estimate(self._source, name)
                 return self._read_source(self._source, path, applied)
-        except SwitchbackError as error:
+        except (SwitchbackError, OSError) as error:
             if self._source is not None:
                 self._source.close()
                 self._source = None
-            return SourceStatus(path=str(path), error=str(error)), None
+            what = f"the file cannot be looked at: {error.strerror}" if isinstance(error, OSError) else str(error)
+            return SourceStatus(path=str(path), error=what), None
 
     def _read_source(self, db: sqlite3.Connection, path: Path, applied: int) -> tuple[SourceStatus, float]:
         wal = path.with_name(path.name + "-wal")
@@ -180,14 +187,16 @@ class Watch:
             replica = self._channel.open().replica
             return LogStatus(url, first, end), read_report(self._log, replica).trouble
         except NoLog:
-            return LogStatus(url, error="not there yet"), ""
+            return LogStatus(url, error=_NOT_THERE), ""
         except SwitchbackError as error:
             self._log = self._channel = None
             return LogStatus(url, error=str(error)), ""
 
-    def _look_at_switch(self) -> SwitchStatus:
+    def _look_at_switch(self, log: LogStatus) -> SwitchStatus:
         if self._channel is None:
-            return SwitchStatus()
+            if completed_since(self._settings):
+                return _switch_completed(self._settings)
+            return self._ask_databases(begun=log.error != _NOT_THERE)
         found = describe(self._channel.state, time.time_ns() // 1_000_000)
         if self._target is not None and not self._target.closed:
             with contextlib.suppress(SwitchbackError), postgres_errors(where="the fence"):
@@ -195,6 +204,36 @@ class Watch:
                 who = f"{refused.application or 'no name'}, process {refused.pid}, user {refused.user or 'gone'}"
                 found.refused, found.refused_last = refused.count, f"table {refused.table} ({who})"
         return found
+
+    def _ask_databases(self, *, begun: bool) -> SwitchStatus:
+        """Where there is no log, and no database has heard of a switch, nothing has begun."""
+        sqlite, postgres = self._standing_of_source(), self._standing_of_target()
+        begun |= sqlite is not None and (sqlite.role != "primary" or sqlite.epoch > 0)
+        begun |= postgres is not None and (postgres.role != "replica" or postgres.epoch > 0)
+        return describe_databases(sqlite, postgres) if begun else SwitchStatus()
+
+    def _standing_of_source(self) -> Standing | None:
+        if self._source is None:
+            return None
+        with (
+            contextlib.suppress(SwitchbackError),
+            sqlite_errors(self._settings.source),
+            reading(self._source),
+        ):
+            state = read_state(self._source)
+            check_stream(state, self._settings.stream)
+            if not state and standing_fences(self._source):  # left by `complete`
+                return Standing(0, "replica", "")
+            return read_standing(self._source)
+        return None
+
+    def _standing_of_target(self) -> Standing | None:
+        if self._target is None or self._target.closed:
+            return None
+        with contextlib.suppress(SwitchbackError), postgres_errors(where="the target's side"):
+            side = read_side(self._target, self._settings.stream)
+            return Standing(side.epoch, side.role, side.attempt) if side else None
+        return None
 
     def _look_back(self, source: SourceStatus, ledger: LedgerStatus) -> tuple[int, float | None]:
         """With PostgreSQL as primary: puts the file's place into ``ledger``; the last change written, and the lag."""
@@ -211,8 +250,8 @@ class Watch:
         return way_back(lag_seconds, None if kept else self._settings.retention_days, time.time())
 
 
-def _completed(settings: Settings, since: str) -> Status:
-    """All that is left to say when `complete` has removed what would tell more; going forward ended it."""
+def _completed(settings: Settings) -> Status:
+    """All that is left to say when `complete` has removed what would tell more."""
     status = Status(
         stream=settings.stream,
         source=SourceStatus(str(settings.source)),
@@ -220,15 +259,20 @@ def _completed(settings: Settings, since: str) -> Status:
         ledger=LedgerStatus(),
         tables=[],
         daemons=[],
-        switch=SwitchStatus(
-            primary="postgres",
-            epoch=completed_epoch(settings.state_dir, settings.stream),
-            completed=True,
-            completed_since=since,
-        ),
+        switch=_switch_completed(settings),
     )
     phase, summary = summarise(status)
     return structs.replace(status, phase=phase, summary=summary)
+
+
+def _switch_completed(settings: Settings) -> SwitchStatus:
+    """What the note in the state folder says; going forward ended it."""
+    return SwitchStatus(
+        primary="postgres",
+        epoch=completed_epoch(settings.state_dir, settings.stream),
+        completed=True,
+        completed_since=completed_since(settings),
+    )
 
 
 def daemon_status(settings: Settings, name: str, since: float = 0.0) -> DaemonStatus:

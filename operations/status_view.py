@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from operations.cutover.summary import UNKNOWN
 from operations.phase import DaemonStatus, Status
 from operations.screen import grid
 from operations.wording import count, duration, offsets, side_name, size
@@ -57,11 +58,14 @@ def _facts(status: Status) -> Table:
 
 def _primary(status: Status) -> str:
     switch = status.switch
+    if switch.primary == UNKNOWN:
+        return f"not known: {switch.waiting}; {switch.remedy}"
+    by = " (by the databases; the log cannot be read)" if switch.by_databases else ""
     since = f" since {switch.since}" if switch.since else ""
     told = "" if switch.told else "; the application was not told: `switchback resume`"
     refused = f"; {count(switch.refused)} writes refused, the last on {switch.refused_last}" if switch.refused else ""
     last = f"; {switch.last}" if switch.last and not switch.since else ""
-    return f"{side_name(switch.primary)}{since}, epoch {switch.epoch}{told}{last}{refused}"
+    return f"{side_name(switch.primary)}{since}, epoch {switch.epoch}{by}{told}{last}{refused}"
 
 
 def _lag(status: Status) -> str:

@@ -44,10 +44,13 @@ class DsnWithFile(SecretStr):
 def read_secret(path: Path) -> str:
     """The file's text without the end of its line."""
     try:
-        return path.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+        text = path.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise BadInput(f"the password file cannot be read: {reason}", where=str(path)) from error
+    if "\0" in text:
+        raise BadInput("there is a character NUL in the password file", where=str(path))
+    return text
 
 
 def refuse_password(dsn: str | None) -> None:

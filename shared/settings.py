@@ -30,6 +30,7 @@ _NOT_SETTINGS = frozenset({CONFIG_VARIABLE, f"{PREFIX}KILL_AT", *(PREFIX + name 
 _TESTS = f"{PREFIX}TEST_"  # what the test suite reads
 _PATHS = ("source", "state_dir", "target_password_file", "hooks", "env_file", "app_postgres_url_file")
 _KAFKA_PATHS = ("sasl_password_file", "cafile")
+_MOST_SECONDS = 1_000_000.0  # what PostgreSQL and SQLite take is milliseconds in 31 bits
 
 
 class Setting(NamedTuple):
@@ -57,6 +58,19 @@ class Setting(NamedTuple):
     def secret(self) -> bool:
         """Whether it is never a flag: everybody on a machine can read the command lines of all programs."""
         return self.field.annotation is SecretStr and self.path != ("target",)
+
+    @property
+    def remedy(self) -> str:
+        """Where it can be set."""
+        flag = "" if self.secret else f"{self.flag}, "
+        return f"Set {flag}{self.variable} or {'.'.join(self.path)} in switchback.toml"
+
+    def of(self, settings: Settings) -> Any:  # noqa: ANN401  (settings are of many types)
+        """Its value there."""
+        value: Any = settings
+        for part in self.path:
+            value = getattr(value, part)
+        return value
 
     @property
     def choices(self) -> list[str]:
@@ -91,8 +105,11 @@ def load_settings(
     that nobody gave.
     """
     _refuse_unknown_variables(os.environ)
-    given = _nested({name: value for name, value in overrides.items() if value is not None})
+    flat = {name: value for name, value in overrides.items() if value is not None}
+    given = _nested(flat)
+    _check_homes(flat, os.environ)
     settings = _build(given, _read_file(config))
+    _check_seconds(settings)
     if not settings.stream and "stream" not in needs:
         needs = ("source", *needs)  # which the stream's name would follow from
     for name in needs:
@@ -107,9 +124,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
     """The same settings as variables, secrets in clear, for a child process."""
     variables = {CONFIG_VARIABLE: ""}
     for setting in all_settings():
-        value: Any = settings
-        for part in setting.path:
-            value = getattr(value, part)
+        value = setting.of(settings)
         if isinstance(value, SecretStr):
             value = _as_given(value)
         if isinstance(value, list | dict):
@@ -144,6 +159,9 @@ def _build(given: dict[str, Any], file: dict[str, Any]) -> Settings:
         return Loaded(**given)
     except ValidationError as error:
         raise _as_bad_input(error) from None  # pydantic's own text shows the value, which may be secret
+    except OSError as error:  # what a relative path is meant from
+        what = f"the working folder cannot be told: {error.strerror}"
+        raise BadInput(what, remedy="Go to another one") from error
 
 
 def _as_bad_input(error: ValidationError) -> BadInput:
@@ -154,9 +172,34 @@ def _as_bad_input(error: ValidationError) -> BadInput:
     if first["type"] == "string_pattern_mismatch":
         message = "Use letters, digits, . _ and - alone"  # the pattern of all names that have one
     setting = next((s for s in all_settings() if s.path == path), None)
-    flag = f"{setting.flag}, " if setting and not setting.secret else ""
-    remedy = f"Set {flag}{setting.variable} or {name} in switchback.toml" if setting else ""
-    return BadInput(f"setting {name}: {message[:1].lower()}{message[1:]}", remedy=remedy)
+    return BadInput(f"setting {name}: {message[:1].lower()}{message[1:]}", remedy=setting.remedy if setting else "")
+
+
+def _check_seconds(settings: Settings) -> None:
+    for setting in all_settings():
+        value = setting.of(settings)
+        if isinstance(value, float) and not value <= _MOST_SECONDS:  # nor is NaN
+            what = f"setting {setting.name}: input should be a number up to {_MOST_SECONDS:,.0f}"
+            raise BadInput(what, remedy=setting.remedy)
+
+
+def _check_homes(given: Mapping[str, object], environment: Mapping[str, str]) -> None:
+    """A ~ in a path of a flag or a variable is somebody's home."""
+    for setting in all_settings():
+        names = _KAFKA_PATHS if setting.path[0] == "kafka" else _PATHS
+        if setting.path[-1] in names:
+            for value in (given.get(setting.name), environment.get(setting.variable)):
+                if isinstance(value, str):
+                    _expanded(".".join(setting.path), value)
+
+
+def _expanded(name: str, path: str) -> Path:
+    """The path without ~; BadInput where nobody knows whose home it means."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        what = f"setting {name}: the home folder {Path(path).parts[0]} is not known"
+        raise BadInput(what, remedy="Write the path from / on") from None
 
 
 def _require(settings: Settings, name: str) -> None:
@@ -200,6 +243,7 @@ def _read_file(config: Path | None) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"the settings file is not TOML: {redact(str(error))}", where=str(path)) from error
     _refuse_unknown_keys(content, path)
+    _check_texts(content, path)
     return _beside(path.absolute().parent, content)
 
 
@@ -209,7 +253,11 @@ def _file(config: Path | None) -> Path | None:
     if CONFIG_VARIABLE in os.environ:
         named = os.environ[CONFIG_VARIABLE]
         return Path(named) if named else None
-    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    try:
+        return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    except OSError as error:
+        what = f"{DEFAULT_FILE} in the working folder cannot be looked for: {error.strerror}"
+        raise BadInput(what, remedy="Go to a folder that you may search, or name the file with --config") from error
 
 
 def _refuse_unknown_keys(content: Mapping[str, Any], path: Path) -> None:
@@ -235,15 +283,28 @@ def _refuse_misplaced(section: str, key: str, path: Path) -> None:
         raise BadInput(f"{key} stands outside of [kafka]", where=str(path), remedy=f"{key} belongs below [kafka]")
 
 
+def _check_texts(content: Mapping[str, Any], path: Path) -> None:
+    """A path is a text, and no text has NUL in it: the environment of a child process, for one, does not take that."""
+    for section, keys, paths in (
+        ("", content, (*_PATHS, "log")),
+        ("kafka.", content.get("kafka", {}), _KAFKA_PATHS),
+    ):
+        for key, value in keys.items():
+            if key in paths and not isinstance(value, str):
+                raise BadInput(f"setting {section}{key}: input should be a text in quotes", where=str(path))
+            if isinstance(value, str) and "\0" in value:
+                raise BadInput(f"setting {section}{key}: there is a character NUL in it", where=str(path))
+
+
 def _beside(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
     """Paths in the file are meant from the file's folder, so that the command works from anywhere."""
-    for place, names in ((content, _PATHS), (content.get("kafka", {}), _KAFKA_PATHS)):
+    for section, place, names in (("", content, _PATHS), ("kafka.", content.get("kafka", {}), _KAFKA_PATHS)):
         for name in names:
-            if isinstance(place.get(name), str) and place[name]:
-                place[name] = str(folder / Path(place[name]).expanduser())
-    log = content.get("log")
-    if isinstance(log, str) and log.startswith("embedded:"):
-        content["log"] = f"embedded:{folder / Path(log.removeprefix('embedded:')).expanduser()}"
+            if place.get(name):
+                place[name] = str(folder / _expanded(f"{section}{name}", place[name]))
+    log = content.get("log", "")
+    if log.startswith("embedded:"):
+        content["log"] = f"embedded:{folder / _expanded('log', log.removeprefix('embedded:'))}"
     return content
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from pathlib import Path
 
 from operations.completion import open_existing_log
 from operations.daemon import DAEMONS
@@ -101,7 +102,15 @@ def _clean_file(settings: Settings, *, keep_data: bool, unfence: bool) -> list[s
         files = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
         there = [file for file in files if file.exists()]
         for file in there:
-            file.unlink()
+            _remove(file)
         return [f"file {file}" for file in there]
     with closing(connect(path, busy_seconds=settings.busy_seconds)) as db, translated(path):
         return [f"SQLite: {name}" for name in uninstall(db, fence=unfence)]
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        remedy = "Make its folder writable and run `switchback complete` with the same words again"
+        raise BadInput(f"the file cannot be removed: {error.strerror}", where=str(file), remedy=remedy) from error

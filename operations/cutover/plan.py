@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 from psycopg import conninfo
 
 from operations.wording import side_name
@@ -46,5 +47,8 @@ def show_plan(settings: Settings, state: State, *, max_pause: float) -> str:
 
 
 def _place(dsn: str) -> str:
-    given = conninfo.conninfo_to_dict(dsn)
+    try:
+        given = conninfo.conninfo_to_dict(dsn)
+    except (psycopg.Error, UnicodeError):  # what is wrong with it would be quoted
+        return "an address that cannot be read"
     return f"{given.get('host', 'local')}:{given.get('port', 5432)}/{given.get('dbname', '')}"

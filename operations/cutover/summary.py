@@ -9,13 +9,20 @@ from msgspec import Struct
 from operations.wording import duration, side_name
 from shared.control.fold import Attempt, State
 from shared.control.records import Drained, Fenced, Opening, Prepared, Verified
+from shared.control.standing import Standing
+
+UNKNOWN = "unknown"
 
 
 class SwitchStatus(Struct):
-    """What the control stream says; ``waiting`` is one sentence about an attempt under way, "" where there is none."""
+    """What the control stream says; where it cannot be read, what the databases say of themselves.
 
-    epoch: int = 0
-    primary: str = "sqlite"
+    ``waiting`` is one sentence about an attempt under way, or why the primary is not known; "" otherwise.
+    """
+
+    epoch: int = 0  # also where the primary is not known
+    primary: str = "sqlite"  # "sqlite", "postgres", UNKNOWN
+    by_databases: bool = False  # the log cannot be read
     since: str = ""  # when it became the primary, "" in epoch 0
     attempt: str = ""
     closed: bool = False  # neither side takes writes
@@ -46,6 +53,40 @@ def describe(state: State, now_ms: int) -> SwitchStatus:
         told=state.announced == state.epoch,
         completed=state.completed,
     )
+
+
+def describe_databases(sqlite: Standing | None, postgres: Standing | None) -> SwitchStatus:
+    """Who is primary by the databases alone; None is one that tells nothing.
+
+    A role changes in the transaction that moves the fence, so whoever says that it is the primary takes writes.
+    """
+    known = [(side, found) for side, found in (("sqlite", sqlite), ("postgres", postgres)) if found]
+    latest = max((found.epoch for _, found in known), default=0)
+    opened = [(side, found) for side, found in known if found.role == "primary"]
+    if len(opened) == 1 and opened[0][1].epoch == latest:
+        return SwitchStatus(epoch=latest, primary=opened[0][0], by_databases=True)
+    closed = sqlite is not None and postgres is not None and not opened
+    return SwitchStatus(
+        primary=UNKNOWN,
+        closed=closed,
+        waiting=_unknown(known, opened, latest),
+        remedy=f"make the log readable{'; then `switchback resume` sees it through' if closed else ''}",
+    )
+
+
+def _unknown(known: list[tuple[str, Standing]], opened: list[tuple[str, Standing]], latest: int) -> str:
+    """Why the primary is not known."""
+    if not known:
+        return "neither the log nor a database can be read"
+    if len(opened) > 1:
+        return "both databases say that they are the primary"
+    side, found = (opened or known)[0]
+    name, other = side_name(side), side_name("postgres" if side == "sqlite" else "sqlite")
+    if opened:
+        return f"{name} says that it is the primary in epoch {found.epoch}, and {other} has seen epoch {latest}"
+    if len(known) == 1:
+        return f"{name} is not the primary, and {other} does not say whether it is"
+    return "neither database takes writes: a switch is half-way"
 
 
 def _waiting(state: State, attempt: Attempt, now_ms: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,6 +13,9 @@ import pytest
 from command import QuickCommand
 from daemons import Migration
 from fix_migration import BAD_INPUT, STOPPED
+from operations.cutover.completing import complete
+from shared.errors import BadInput
+from shared.settings import load_settings
 from shared.sqlite.catalog import read_schema
 from shared.sqlite.connection import connect, writing
 from shared.sqlite.installation import install_within
@@ -120,3 +124,30 @@ def test_capture_of_another_stream_leaves_a_closed_file_closed(migration: Migrat
     migration.capture.assert_ended(BAD_INPUT, "captured for stream", "not typo")
     with closing(sqlite3.connect(migration.source)) as file, pytest.raises(sqlite3.IntegrityError, match="switchback:"):
         file.execute("UPDATE bulk SET a = 1")
+
+
+def test_a_file_that_cannot_be_removed_is_told_and_the_next_run_removes_it(
+    migration: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migration.start()
+    migration.wait_in_step()
+    command = QuickCommand(migration.source.parent, **migration.settings)
+    assert command("cutover", "--unverified").code == 0
+    settings = load_settings(None, migration.settings)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", _refuse)  # root may remove everything
+        with pytest.raises(BadInput) as refused:
+            complete(settings, keep_data=False, unfence=False)
+    assert str(refused.value) == (
+        f"the file cannot be removed: Permission denied ({migration.source})."
+        " Make its folder writable and run `switchback complete` with the same words again"
+    )
+    said = command("complete", "--yes", "--no-keep-data")
+    assert said.code == 0, said.out + said.errors
+    assert f"removed file {migration.source}" in said.out
+    assert not migration.source.exists()
+    _assert_said_to_be_over(command)
+
+
+def _refuse(path: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002
+    raise PermissionError(13, "Permission denied", str(path))

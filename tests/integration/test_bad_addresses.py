@@ -37,6 +37,9 @@ TARGETS = (
     "postgresql://u:SEK@RET9@127.0.0.1:1/db",
     "postgresql://u:SEK/RET9@127.0.0.1:1/db",
     "postgresql://u:SEK?RET9@127.0.0.1:1/db",
+    "postgresql://u:SEK RET9@127.0.0.1:1/db",
+    "postgresql://u@127.0.0.1:1/db?SEKRET9=x",
+    "host=127.0.0.1 password=SEK RET9",
 )
 LOGS = ("kafka://user:SEKRET9@127.0.0.1:1", "KAFKA://user:SEKRET9@127.0.0.1:1", "user:SEK@RET9@127.0.0.1:1")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from operations.cutover.summary import UNKNOWN, SwitchStatus
 from operations.phase import (
     DaemonStatus,
     LedgerStatus,
@@ -82,6 +83,19 @@ def test_a_ledger_that_cannot_be_read_is_unknown_and_never_in_step() -> None:
     status = replace(STATUS, ledger=LedgerStatus(error="no route"), lag_changes=None)
     assert summarise(status) == ("unknown", "the ledger cannot be read: no route")
     assert not status.synced
+
+
+def test_a_primary_that_is_not_known_is_unknown_and_never_in_step() -> None:
+    switch = SwitchStatus(primary=UNKNOWN, waiting="the databases do not say it", remedy="look")
+    assert summarise(replace(STATUS, switch=switch, lag_changes=None)) == (
+        "unknown",
+        "who is the primary is not known: the databases do not say it; look",
+    )
+
+
+def test_two_closed_databases_are_closed_also_where_no_attempt_can_be_read() -> None:
+    switch = SwitchStatus(primary=UNKNOWN, closed=True, waiting="neither takes writes", remedy="resume")
+    assert summarise(replace(STATUS, switch=switch)) == ("closed", "neither takes writes; resume")
 
 
 def test_a_lag_that_cannot_be_known_is_unknown_and_never_in_step() -> None:

@@ -45,3 +45,10 @@ def test_the_steps_of_a_rollback_name_the_other_sides(settings: Settings) -> Non
 
 def test_no_secret_is_in_it(settings: Settings) -> None:
     assert "secret" not in show_plan(settings, State(), max_pause=5)
+
+
+@pytest.mark.parametrize("dsn", ["postgresql://u:my secret@h/db", "postgresql://h/db?secret=x", "dbname=\udcff"])
+def test_a_target_that_cannot_be_read_is_not_shown(settings: Settings, dsn: str) -> None:
+    said = show_plan(settings.model_copy(update={"target": SecretStr(dsn)}), State(), max_pause=5)
+    assert "PostgreSQL (an address that cannot be read) becomes the primary" in said
+    assert "secret" not in said
