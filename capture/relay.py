@@ -11,7 +11,7 @@ that was deposed can neither publish a record that counts nor move the checkpoin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,10 +96,13 @@ class Relay:
     def claim(self) -> None:
         """Take the lease and learn from the spine what was published; SourceRestored where it does not fit.
 
-        An older copy of the source is found out before it claims: else the newer one could not claim that lease.
+        An older copy of the source, and another source, are found out before they claim: else the right one would be
+        deposed, or could not claim that lease.
         """
         self.lease = self._source.take_lease()
-        self._source.go_on(fold(self.progress, self._writer.peek(self.progress.position)))
+        peeked = self._writer.peek(self.progress.position)
+        self._refuse_strange(peeked)
+        self._source.go_on(fold(self.progress, peeked))
         headers = self._claim()
         self.progress = fold(self.progress, headers).at(self._writer.anchor)
         reached("claimed")
@@ -113,10 +116,12 @@ class Relay:
             if self.progress.number == 0:
                 raise BadInput(_USED, remedy=_OTHER_NAME) from error
             raise SourceRestored(f"{error.what}, which the source does not know of", remedy=_OLDER) from error
-        strange = {header.incarnation for header in headers} - {self._source.incarnation}
-        if strange:
-            raise BadInput(_USED, remedy=_OTHER_NAME)
+        self._refuse_strange(headers)
         return headers
+
+    def _refuse_strange(self, headers: Iterable[Header]) -> None:
+        if {header.incarnation for header in headers} - {self._source.incarnation}:
+            raise BadInput(_USED, remedy=_OTHER_NAME)
 
     def publish_schema(self) -> None:
         """The first group: the tables with their census."""

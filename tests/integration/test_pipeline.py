@@ -13,8 +13,15 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from capture.relay import Relay
 from capture.sqlite import chunks
-from inprocess import InProcess
+from capture.sqlite.source import SqliteSource
+from inprocess import STREAM, InProcess
+from shared.errors import BadInput
+from shared.log.spine import Writer
+from shared.sqlite.catalog import read_schema
+from shared.sqlite.connection import connect
+from shared.sqlite.installation import install
 from traffic import Traffic, make_database
 
 
@@ -93,3 +100,28 @@ def _locked(dsn: str, seconds: float) -> Iterator[None]:
         ending.start()
         yield
         ending.join()
+
+
+def test_another_file_under_the_same_streams_name_is_refused_and_takes_nothing_over(
+    tmp_path: Path, postgres_dsn: str
+) -> None:
+    """Two applications' db.sqlite3 with one broker: however often it tries, the one that was there first goes on."""
+    source = tmp_path / "app.db"
+    (tmp_path / "other").mkdir()
+    for path in (source, tmp_path / "other" / "app.db"):
+        with closing(sqlite3.connect(path)) as db:
+            db.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")
+    with closing(InProcess(source, postgres_dsn)) as pipeline:
+        pipeline.copy()
+        with closing(connect(tmp_path / "other" / "app.db")) as other:
+            schema = read_schema(other)
+            install(other, schema, STREAM)
+            for _ in range(3):
+                stranger = SqliteSource(other, tmp_path / "other" / "app.db", schema, 100)
+                writer = Writer(pipeline.log.spine, STREAM, stranger.incarnation)
+                with pytest.raises(BadInput, match="history of another source"):
+                    Relay(stranger, writer, stranger.progress, lambda _published: None).claim()
+        with closing(sqlite3.connect(source)) as db, db:
+            db.execute("INSERT INTO t VALUES (2)")
+        pipeline.follow()
+        assert pipeline.differences() == []
