@@ -5,7 +5,8 @@ ending the held transaction, which also happens if this process dies.  The fence
 return for this side: whether it is taken down again is then decided by the control stream alone, here or,
 after a crash, in ``settle``.
 
-No writer waits longer than the attempt's ``max_pause``: it bounds the hold from its first moment to the fence.
+No writer waits longer than the attempt's ``max_pause``: it bounds the hold from its first moment to the fence, whatever
+is waited for meanwhile (see ``limited``).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from capture.limited import Limited, Overdue
 from capture.progress import Progress
 from capture.relay import Relay
 from shared.control.channel import WRITERS_FIRST_SECONDS, Channel
@@ -88,15 +90,17 @@ class Closing:
         trouble = self.primary.hold(patience)
         if trouble:
             return self._give_up(attempt, trouble)
-        try:
+        with Limited(self.primary, patience) as limited:
             reached("held")
-            return self._close(attempt, relay, time.monotonic() + patience)
-        finally:
-            self.primary.let_go()
+            try:
+                return self._close(attempt, relay, limited, time.monotonic() + patience)
+            except Overdue as error:
+                return self._give_up(attempt, error.what)
 
-    def _close(self, attempt: Attempt, relay: Relay, deadline: float) -> bool:
-        sequences = self.primary.sequences()
+    def _close(self, attempt: Attempt, relay: Relay, limited: Limited, deadline: float) -> bool:
+        sequences = limited.sequences()
         position = relay.publish_rest(attempt.id)
+        limited.check()
         reached("rest-published")
         lease, number, offset = position.parts
         held = Held(
@@ -114,7 +118,7 @@ class Closing:
             return self._give_up(attempt, void)
         said = time.monotonic()
         reached("held-said")
-        self.primary.prepare_fence()  # while the others drain, verify and prepare
+        limited.prepare_fence()  # while the others drain, verify and prepare
         ready = time.monotonic()
         self.channel.wait(lambda state: _decided(state, attempt), deadline, self.stopped)
         if not _may_fence(self.channel.look(), attempt):
@@ -122,7 +126,7 @@ class Closing:
             return self._give_up(attempt, self._reason(attempt), still)
         reached("before-fence")
         left = max(0.0, deadline - time.monotonic())
-        if trouble := self.primary.fence(attempt.id, attempt.epoch, position, relay.progress, left):
+        if trouble := limited.fence(attempt.id, attempt.epoch, position, relay.progress, left):
             return self._give_up(attempt, trouble)
         reached("fence-committed")
         closed = self._say_fenced(attempt)

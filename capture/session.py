@@ -28,6 +28,7 @@ _CHUNKS_A_FLUSH = 4
 _PRUNE_SECONDS = 0.2
 _DISCARD_SECONDS = 60.0
 _ALIVE_SECONDS = 8 * 3600.0  # well within any retention: else a quiet stream's last group would expire
+_CLAIMED_SECONDS = 60.0  # after a claim, which is no group: on a quiet source it would outlive the last one
 _LOOK_SECONDS = 0.02  # between two looks at the control stream
 
 
@@ -99,7 +100,7 @@ class Session:
         self._due = 0.0
         self._look_due = 0.0
         self._discard_due = time.monotonic() + _DISCARD_SECONDS
-        self._alive = time.monotonic()
+        self._alive = time.monotonic() - _ALIVE_SECONDS + _CLAIMED_SECONDS
 
     def run(self, stop: threading.Event, well: Callable[[], None]) -> None:
         """Work until told to stop, or until the primary is closed for the next epoch.
