@@ -100,8 +100,8 @@ class TablePlan:
 
 def show_key(key: Sequence[Any]) -> str:
     """A key for messages, shortened."""
-    parts = [repr(part) if len(repr(part)) < 60 else repr(part)[:57] + "..." for part in key]  # noqa: PLR2004
-    return ", ".join(parts)
+    shown = ("NULL" if part is None else repr(part) for part in key)
+    return ", ".join(part if len(part) < 60 else part[:57] + "..." for part in shown)  # noqa: PLR2004
 
 
 def make_plan(db: psycopg.Connection[Any], table: Table, number: int) -> TablePlan:

@@ -28,7 +28,12 @@ FEW_ROWS = 40
 _FEW_STATEMENTS = 200
 """Up to so many in all, they go to the server in one pipeline with the ledger."""
 
-_VIOLATIONS = (psycopg.errors.UniqueViolation, psycopg.errors.ForeignKeyViolation, psycopg.errors.CheckViolation)
+_VIOLATIONS = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.ForeignKeyViolation,
+    psycopg.errors.CheckViolation,
+    psycopg.errors.NotNullViolation,
+)
 
 
 class RowWriter:

@@ -17,7 +17,7 @@ from capture.relay import Relay
 from capture.sqlite import chunks
 from capture.sqlite.source import SqliteSource
 from inprocess import STREAM, InProcess
-from shared.errors import BadInput
+from shared.errors import BadInput, Hold
 from shared.log.spine import Writer
 from shared.sqlite.catalog import read_schema
 from shared.sqlite.connection import connect
@@ -125,3 +125,16 @@ def test_another_file_under_the_same_streams_name_is_refused_and_takes_nothing_o
             db.execute("INSERT INTO t VALUES (2)")
         pipeline.follow()
         assert pipeline.differences() == []
+
+
+def test_a_null_in_a_text_primary_key_stops_at_that_change_by_name(tmp_path: Path, postgres_dsn: str) -> None:
+    """SQLite allows it there, PostgreSQL does not; the change stands among others that fit."""
+    source = tmp_path / "app.db"
+    with closing(sqlite3.connect(source)) as db:
+        db.executescript("CREATE TABLE t (k TEXT PRIMARY KEY, n INTEGER); INSERT INTO t VALUES ('a', 1)")
+    with closing(InProcess(source, postgres_dsn)) as pipeline:
+        pipeline.copy()
+        with closing(sqlite3.connect(source)) as db, db:
+            db.execute("INSERT INTO t VALUES ('b', 1), (NULL, 2), ('c', 3)")
+        with pytest.raises(Hold, match=r"table t, key NULL, change 2"):
+            pipeline.follow()
