@@ -59,6 +59,9 @@ def check_table(db: psycopg.Connection[Any], table: Table, columns: Mapping[str,
     if not _has_key(db, table):
         what = f"the target table has no primary key or unique constraint on {', '.join(table.key)}"
         raise BadInput(what, where=where, remedy="Add one, or drop the table")
+    if loose := [name for name in table.key if not columns[name].not_null]:
+        what = f"the target table allows NULL in {', '.join(loose)}, its key: such a row would not be found again"
+        raise BadInput(what, where=where, remedy="Make it NOT NULL, or drop the table")
 
 
 def _check_keys(db: psycopg.Connection[Any], table: Table) -> None:

@@ -99,6 +99,7 @@ def test_a_key_that_acts_is_refused_where_it_cannot_be_silenced(db: psycopg.Conn
         ("CREATE TABLE t (id int PRIMARY KEY)", "has no column c"),
         ("CREATE TABLE t (id int, c text)", "no primary key or unique constraint on id"),
         ("CREATE TABLE t (id int UNIQUE DEFERRABLE, c text)", "no primary key or unique constraint on id"),
+        ("CREATE TABLE t (id int UNIQUE, c text)", "allows NULL in id, its key"),
         ("CREATE TABLE t (id int, c text); CREATE UNIQUE INDEX ON t (id) WHERE c = ''", "no primary key or unique"),
         ("CREATE TABLE t (id int PRIMARY KEY, c text, must text NOT NULL)", "asks for a value of must"),
         ("CREATE TABLE t (id int PRIMARY KEY, c money)", "type money is none"),
