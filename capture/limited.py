@@ -59,8 +59,9 @@ class Limited:
 
     def _end(self) -> None:
         with self._lock:
-            self._over = True
-            self._held.let_go()
+            if not self._over:  # a timer that comes late must not end the next hold
+                self._over = True
+                self._held.let_go()
 
     @contextmanager
     def _in_time(self) -> Iterator[Held]:

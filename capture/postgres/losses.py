@@ -35,20 +35,31 @@ def check_nothing_lost(db: psycopg.Connection[Any], where: Mapping[str, Any], at
 
     A checkpoint without a sum says nothing, nor does that of another capture, which has taken over.
     """
-    row = db.execute(queries.CHECKPOINT, where).fetchone()
+    row, since = _look(db, where, at)
     if row is None:
         return at
     saved = decode_progress(row[0])
     if saved.horizon and not saved.check:
         return at
-    published = {"published": str(at.published), "published_floor": at.floor}
-    [since] = db.execute(
-        queries.SINCE, {**where, **queries.beyond(saved.published, saved.floor), **published}
-    ).fetchone() or [0]
-    found = grown(saved.check, int(since))
+    found = grown(saved.check, since)
     if at.horizon and not at.check:
         return structs.replace(at, check=found)
     if found != at.check:
         what = f"changes up to {at.seq} were published, and PostgreSQL's change log lacks some: commits were lost"
         raise SourceRestored(what, remedy=LOST)
     return at
+
+
+def _look(db: psycopg.Connection[Any], where: Mapping[str, Any], at: Progress) -> tuple[tuple[Any, ...] | None, int]:
+    """The checkpoint and the sum since, both as of one moment: another capture may take over, save and prune."""
+    db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        row = db.execute(queries.CHECKPOINT, where).fetchone()
+        if row is None:
+            return None, 0
+        saved, published = decode_progress(row[0]), {"published": str(at.published), "published_floor": at.floor}
+        since = db.execute(queries.SINCE, {**where, **queries.beyond(saved.published, saved.floor), **published})
+        return row, int((since.fetchone() or [0])[0])
+    finally:
+        if not db.closed:
+            db.execute("ROLLBACK")

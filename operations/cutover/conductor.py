@@ -104,8 +104,8 @@ class Conductor:
         )
         if void := self._channel.say(asked):
             raise BadInput(f"not now: {void}", where="control stream", remedy="See `switchback status`")
-        assert self._channel.state.attempt
-        return self._channel.state.attempt
+        now = self._channel.state.attempt  # another operator may have given it up, and capture let go, by then
+        return now if now and now.id == asked.attempt else Attempt(asked, times={"Asked": asked.at_ms})
 
     def _verify(self, attempt: Attempt, wish: Wish) -> None:
         self._latest.round(_ROUND_SECONDS)  # capture is about to hold the writers: fewer keys are left for then

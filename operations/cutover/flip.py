@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -140,10 +140,11 @@ def _answered(settings: Settings, channel: Channel, wish: Wish) -> Iterator[None
     try:
         yield
     except BaseException as error:
-        now = channel.state
-        if (now.epoch, now.last, now.attempt) == (before.epoch, before.last, None):
-            reason = error.what if isinstance(error, SwitchbackError) else "the operator's program was ended"
-            _tell_given_up(settings, reason, wish)
+        with suppress(SwitchbackError):  # where nothing can be read nobody knows
+            now = look_after(settings)
+            if (now.epoch, now.last, now.attempt) == (before.epoch, before.last, None):
+                reason = error.what if isinstance(error, SwitchbackError) else "the operator's program was ended"
+                _tell_given_up(settings, reason, wish)
         raise
 
 

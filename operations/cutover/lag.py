@@ -24,12 +24,12 @@ _SPAN_SECONDS = 0.4
 _LOOKS = 6
 _CHECKPOINT = """
 SELECT coalesce(j.progress ->> 'snapshot', ''), coalesce(j.progress ->> 'horizon', ''),
-       coalesce((j.progress ->> 'seq')::bigint, 0)
+       coalesce((j.progress ->> 'seq')::bigint, 0), coalesce((j.progress ->> 'floor')::bigint, 0)
   FROM (SELECT nullif(checkpoint, '')::json AS progress FROM switchback.side WHERE stream = %s) AS j
 """
 _BEHIND = """
 SELECT count(*) FROM switchback.changes AS c JOIN switchback.captured AS t USING (number)
- WHERE t.stream = %s AND c.xid >= %s::text::xid8 AND NOT pg_visible_in_snapshot(c.xid, %s::pg_snapshot)
+ WHERE t.stream = %s AND c.seq > %s AND c.xid >= %s::text::xid8 AND NOT pg_visible_in_snapshot(c.xid, %s::pg_snapshot)
 """
 _OLDEST = """
 SELECT c.ms FROM switchback.changes AS c JOIN switchback.captured AS t USING (number)
@@ -96,6 +96,7 @@ def look_back(settings: Settings) -> Back:
         ledger = read_file_ledger(file)
     dsn = settings.target.get_secret_value()
     with closing(connect(dsn, application_name="switchback-cutover")) as db, translated(where="the change log"):
+        db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")  # capture moves its checkpoint, and prunes then
         written = _written(db, settings.stream)
         if ledger is None or written is None:
             raise Stop("the databases do not say that they are replica and primary", remedy="See `switchback status`")
@@ -109,7 +110,7 @@ def _written(db: psycopg.Connection[Any], stream: str) -> int | None:
     checkpoint = db.execute(_CHECKPOINT, (stream,)).fetchone()
     if checkpoint is None:
         return None
-    snapshot, horizon, seq = checkpoint
+    snapshot, horizon, seq, floor = checkpoint
     published = Snapshot.of(snapshot, horizon)
-    [behind] = db.execute(_BEHIND, (stream, str(published.horizon), str(published))).fetchone() or [0]
+    [behind] = db.execute(_BEHIND, (stream, floor, str(published.horizon), str(published))).fetchone() or [0]
     return int(seq) + int(behind)

@@ -22,10 +22,10 @@ from shared.postgres.snapshots import Snapshot
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SEQ = "SELECT seq FROM switchback.ledger WHERE stream = %s"
 _ROLE = "SELECT role, checkpoint FROM switchback.side WHERE stream = %s"
-_SEEN = """
-SELECT pg_current_snapshot()::text,
-       (SELECT xid::text FROM switchback.changes
-         WHERE number IN (SELECT number FROM switchback.captured WHERE stream = %s) ORDER BY xid DESC LIMIT 1)
+_UNPUBLISHED = """
+SELECT EXISTS (SELECT FROM switchback.changes AS c JOIN switchback.captured AS t USING (number)
+ WHERE t.stream = %s AND c.xid >= %s::text::xid8 AND pg_visible_in_snapshot(c.xid, %s::pg_snapshot)
+   AND NOT pg_visible_in_snapshot(c.xid, %s::pg_snapshot))
 """
 _POLL_SECONDS = 0.005
 _POLL_SECONDS_MAX = 0.1
@@ -125,18 +125,22 @@ class Replica:
         columns = view.columns_from_replica(rows)
         return by_key(list(zip(*columns, strict=True)), view.table.key_places), applied
 
-    def read_primary(self, view: View, keys: Sequence[Key]) -> tuple[dict[Key, Row], Snapshot, int]:
-        """As the primary: the rows of those keys, in SQLite's values, what was seen, and the last change's transaction.
-
-        The latter is 0 where the change log holds nothing.
-        """
+    def read_primary(self, view: View, keys: Sequence[Key]) -> tuple[dict[Key, Row], str]:
+        """As the primary: the rows of those keys, in SQLite's values, and the snapshot in which they are so."""
         sought = [found for key in keys if (found := view.key_to_replica(key)) is not None]
         with self.snapshot(view):
-            seen, last = self.db.execute(_SEEN, (self._stream,)).fetchone() or ("1:1:", None)
+            [seen] = self.db.execute("SELECT pg_current_snapshot()::text").fetchone() or [""]
             rows = self._of(view).fetch(self.db, sought)
         columns = view.columns_from_replica(rows)
         found_rows: list[Row] = list(zip(*columns, strict=True))
-        return by_key(found_rows, view.table.key_places), Snapshot.parse(seen), int(last or 0)
+        return by_key(found_rows, view.table.key_places), seen
+
+    def has_published(self, seen: str, published: Snapshot) -> bool:
+        """As the primary: whether all changes in the first snapshot are in the second one too."""
+        values = (self._stream, str(published.horizon), seen, str(published))
+        with translated(where="the change log"):
+            row = self.db.execute(_UNPUBLISHED, values).fetchone()
+        return not (row and row[0])
 
     def read_keys(self, view: View, after: Key, limit: int) -> list[tuple[Any, ...]]:
         """The next keys in PostgreSQL's own order, as they are there."""

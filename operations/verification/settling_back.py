@@ -58,10 +58,10 @@ class SettlerBack:
     def _settle_page(self, view: View, keys: Sequence[Key]) -> tuple[dict[Key, list[Finding]], int]:
         deadline = time.monotonic() + self._patience
         after = self._source.ledger().position
-        theirs, seen, last = self._replica.read_primary(view, keys)
+        theirs, seen = self._replica.read_primary(view, keys)
         history = History(self._log(), self._stream, after, _picker(view, keys))
         groups: list[Group[_Image]] = []
-        number = self._find_published(history, groups, (seen, last), deadline)
+        number = self._find_published(history, groups, seen, deadline)
         self._await(lambda: self._source.ledger().number >= number, f"group {number} was not applied", deadline)
         mine, count, applied = self._source.read_applied(view, keys)
         while history.position.number < applied.number:
@@ -73,22 +73,20 @@ class SettlerBack:
         wrong = wrong_keys(keys, mine, theirs)
         return {key: explain(view, key, mine.get(key), theirs.get(key), "postgres") for key in wrong}, count
 
-    def _find_published(
-        self, history: History[_Image], groups: list[Group[_Image]], seen: tuple[Snapshot, int], deadline: float
-    ) -> int:
+    def _find_published(self, history: History[_Image], groups: list[Group[_Image]], seen: str, deadline: float) -> int:
         """The number of a group behind all changes that were seen; reads on until there is one."""
-        while seen[1]:
+        while True:
             published, number = self._replica.read_published()
-            if published.covers(*seen):
+            if self._replica.has_published(seen, published):
                 return number
             came = history.read(_POLL_SECONDS)
             groups += came
             for group in came:
                 meta = group.header.meta
-                if Snapshot.of(meta.get("snapshot", ""), meta.get("horizon", "")).covers(*seen):
+                published = Snapshot.of(meta.get("snapshot", ""), meta.get("horizon", ""))
+                if self._replica.has_published(seen, published):
                     return group.position.number
-            self._check(deadline, f"the changes up to transaction {seen[1]} were not published")
-        return 0
+            self._check(deadline, "changes that were seen in PostgreSQL were not published")
 
     def _await(self, there: Callable[[], bool], what: str, deadline: float) -> None:
         while not there():

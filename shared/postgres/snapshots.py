@@ -1,4 +1,4 @@
-"""Sets of transactions, as PostgreSQL's snapshots are: which ones are published, and which a reader saw.  Pure.
+"""Sets of transactions, as PostgreSQL's snapshots are: which ones are published.  Pure.
 
 The written form is that of the type pg_snapshot, so that the server can be asked with it.
 """
@@ -43,7 +43,3 @@ class Snapshot(NamedTuple):
         """
         end = max(self.end, last + 1)
         return Snapshot(end, tuple(number for number in seen.open if number < end))
-
-    def covers(self, seen: Snapshot, last: int) -> bool:
-        """Whether all of ``seen`` up to the transaction ``last`` are in it."""
-        return last < self.end and not any(number <= last and number in seen for number in self.open)

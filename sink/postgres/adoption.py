@@ -16,11 +16,13 @@ from shared.tables import Table
 
 _COUNTED = 1_000
 _ACTING = """
-SELECT conname, conrelid::regclass::text FROM pg_constraint
- WHERE contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))
-   AND (conrelid = to_regclass(%(table)s) OR confrelid = to_regclass(%(table)s))
-   AND current_setting('session_replication_role') <> 'replica' ORDER BY 1 LIMIT 1
+SELECT c.conname, c.conrelid::regclass::text FROM pg_constraint AS c
+ WHERE c.contype = 'f' AND c.confrelid = to_regclass(%s) AND current_setting('session_replication_role') <> 'replica'
+   AND (c.confdeltype IN ('c', 'n', 'd') OR (c.confupdtype IN ('c', 'n', 'd') AND EXISTS
+        (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.confrelid AND a.attnum = ANY (c.confkey)
+            AND a.attname <> ALL (%s)))) ORDER BY 1 LIMIT 1
 """
+"""A key's own columns are never updated: what gets another key is deleted and inserted."""
 _REFERRING = """
 SELECT c.conname, c.conrelid::regclass::text,
        (SELECT string_agg(quote_ident(a.attname) || ' IS NOT NULL', ' AND ') FROM pg_attribute AS a
@@ -65,7 +67,7 @@ def check_table(db: psycopg.Connection[Any], table: Table, columns: Mapping[str,
 
 
 def _check_keys(db: psycopg.Connection[Any], table: Table) -> None:
-    if acting := db.execute(_ACTING, {"table": quote(table.name)}).fetchone():
+    if acting := db.execute(_ACTING, (quote(table.name), list(table.key))).fetchone():
         name, at = acting
         what = f"a foreign key acts on its own (CASCADE or SET), and this role may not silence it: {name} of {at}"
         remedy = (

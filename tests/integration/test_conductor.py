@@ -16,6 +16,7 @@ from shared.control.records import (
     CAPTURE,
     SINK,
     Aborted,
+    Asked,
     Drained,
     Fenced,
     Held,
@@ -23,6 +24,7 @@ from shared.control.records import (
     Opened,
     Opening,
     Prepared,
+    Record,
     Step,
     Verified,
 )
@@ -45,16 +47,15 @@ class Daemons:
         self.looked_at = 1
 
     def round(self, _seconds: float) -> None:
-        attempt = self._channel.open().attempt
-        assert attempt
-        self._channel.say(Held(by=CAPTURE, at_ms=1, attempt=attempt.id, lease=1, number=1, offset=1))
+        if attempt := self._channel.open().attempt:
+            self._channel.say(Held(by=CAPTURE, at_ms=1, attempt=attempt.id, lease=1, number=1, offset=1))
 
     def reach(self, _upto: Position, _deadline: float, _over: Callable[[], bool]) -> bool:
         return True
 
     def finish(self, _upto: Position, _deadline: float) -> Sequence[Finding]:
         if self._let_go:
-            self._give_up("writers had waited for 1 s")
+            self.give_up("writers had waited for 1 s")
         return self._found
 
     def say(self, *steps: type[Step]) -> None:
@@ -63,7 +64,7 @@ class Daemons:
         for step in steps:
             assert not self._channel.say(step(by=SINK, at_ms=2, attempt=attempt.id))  # type: ignore[arg-type]
 
-    def _give_up(self, reason: str) -> None:
+    def give_up(self, reason: str) -> None:
         attempt = self._channel.open().attempt
         assert attempt
         if not attempt.aborted:
@@ -74,7 +75,19 @@ class Daemons:
         """As capture answers an abort."""
         attempt = self._channel.open().attempt
         if attempt and attempt.aborted:
-            self._give_up("")
+            self.give_up("")
+
+
+class Late(Channel):
+    """Reads what it has asked when others have answered already."""
+
+    answer: Callable[[], None]
+
+    def mention(self, record: Record) -> int:
+        offset = super().mention(record)
+        if isinstance(record, Asked):
+            self.answer()
+        return offset
 
 
 @pytest.fixture
@@ -129,3 +142,14 @@ def test_ctrl_c_behind_the_fence_lets_it_go_on(channels: tuple[Channel, Channel]
         Conductor(channels[0], daemons, interrupted).carry_out(Wish(1, 5.0))
     daemons.say(Opening, Opened)
     assert channels[1].state.epoch == 1
+
+
+def test_an_attempt_that_a_rival_has_ended_before_it_is_read_is_told_as_given_up(
+    channels: tuple[Channel, Channel], tmp_path: Path
+) -> None:
+    daemons = Daemons(channels[1])
+    with closing(EmbeddedLog(tmp_path / "log.db")) as log:
+        late = Late(log.control)
+        late.answer = lambda: daemons.give_up("a rival")
+        ended = Conductor(late, Daemons(late), daemons.heard).carry_out(Wish(1, 5.0))
+    assert (ended.opened, ended.reason) == (False, "a rival")

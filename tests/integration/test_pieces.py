@@ -15,6 +15,7 @@ import pytest
 from psycopg import sql
 
 import capture.sqlite.chunks
+import capture.sqlite.pieces
 import sink.postgres.pieces
 from inprocess import InProcess
 from shared.errors import Hold
@@ -36,8 +37,8 @@ MISHAPS: dict[str, Callable[[random.Random], str]] = {
 
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture.sqlite.chunks, "_FIRST_BATCH", 5)
-    monkeypatch.setattr(capture.sqlite.chunks, "_BATCH_BYTES", 100)
+    monkeypatch.setattr(capture.sqlite.chunks, "SLICE_ROWS", 5)
+    monkeypatch.setattr(capture.sqlite.pieces, "_PIECE_BYTES", 100)
 
 
 def application(path: Path) -> sqlite3.Connection:

@@ -93,6 +93,13 @@ def test_a_key_that_acts_is_refused_where_it_cannot_be_silenced(db: psycopg.Conn
     assert create_tables(db, Schema((TABLE, child)), {}, "refuse") == (set(), [])
 
 
+def test_a_key_that_acts_only_on_a_change_of_the_key_itself_is_taken(db: psycopg.Connection[Any]) -> None:
+    db.execute("CREATE TABLE t (id int PRIMARY KEY, c text)")
+    db.execute("CREATE TABLE k (id int PRIMARY KEY REFERENCES t ON UPDATE CASCADE, c text)")
+    child = Table("k", TABLE.columns, ("id",), foreign_keys=(ForeignKey(("id",), "t", ("id",)),))
+    assert create_tables(db, Schema((TABLE, child)), {}, "refuse") == (set(), [])
+
+
 @pytest.mark.parametrize(
     ("ddl", "words"),
     [

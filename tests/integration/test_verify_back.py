@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from operations.verification.latest import Latest, open_latest
@@ -137,6 +138,18 @@ def test_entries_that_were_published_before_are_known_by_the_checkpoint(pair: Pa
     pair.sneak("UPDATE person SET visits = 0 WHERE id = 1")
     assert found(pair.verify()) == {("differs", "person", "1", "visits")}
     later.join()
+
+
+def test_a_transaction_that_changed_nothing_is_not_waited_for(pair: Pair, turned: Turned) -> None:
+    """It was under way when the last group was published, and is over now: no group will ever have it."""
+    with psycopg.connect(pair.dsn) as elsewhere:
+        elsewhere.execute("SELECT pg_current_xact_id()")
+        turned.write(7, 1)
+        turned.follow()
+    pair.sneak("UPDATE person SET visits = 8 WHERE id = 1")
+    with pair.session(patience=5) as session:
+        [[finding]] = session.verify_keys(session.views["person"], [(1,)]).wrong
+    assert (finding.source, finding.replica) == ("7", "8")
 
 
 def test_the_change_log_of_another_stream_is_not_waited_for(pair: Pair, turned: Turned) -> None:

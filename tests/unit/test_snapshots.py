@@ -1,4 +1,4 @@
-"""Sets of transactions: what is published, and whether that is all that a reader has seen."""
+"""Sets of transactions: what is published."""
 
 from __future__ import annotations
 
@@ -48,11 +48,3 @@ def test_grown_it_has_what_was_seen_up_to_the_last_and_nothing_behind_it(
         assert (number in grown) == (number not in seen.open)
     else:
         assert number not in grown
-
-
-@given(_snapshots(), _snapshots(), _NUMBERS)
-def test_it_covers_what_was_seen_where_nothing_of_that_is_missing(
-    published: Snapshot, seen: Snapshot, last: int
-) -> None:
-    if published.covers(seen, last):
-        assert all(number in published for number in range(3, last + 1) if number in seen)
