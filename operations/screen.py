@@ -82,8 +82,19 @@ def explained(text: str) -> Iterator[None]:
 
 def say_json(value: Any) -> None:  # noqa: ANN401  (whatever msgspec can write)
     """One JSON document on a line of its own."""
-    sys.stdout.write(redact(msgspec.json.encode(value).decode()) + "\n")
+    sys.stdout.write(msgspec.json.encode(_redacted(msgspec.to_builtins(value))).decode() + "\n")
     sys.stdout.flush()
+
+
+def _redacted(value: Any) -> Any:  # noqa: ANN401  (builtins of any kind)
+    """String by string: a password's end is not told from JSON's own marks."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [_redacted(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _redacted(one) for name, one in value.items()}
+    return value
 
 
 def grid(*headings: str) -> Table:

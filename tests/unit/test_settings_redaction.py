@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 
+from operations.screen import say_json
 from shared.redaction import redact
 
 _SECRET = "s3cret"
@@ -77,3 +80,12 @@ def test_a_password_is_hidden_however_its_option_is_written(ways: list[str], pre
     letters = zip("password", ways, strict=True)
     option = "".join(letter if way == "as it is" else "%" + way % ord(letter) for letter, way in letters)
     assert redact(f"postgresql://h/db?{prefix}{option}={_SECRET}&x=1") == f"postgresql://h/db?{prefix}{option}=***&x=1"
+
+
+def test_json_stays_json_where_a_password_is_hidden_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A row's value, or an error, may hold what looks like one; what follows it is another string."""
+    say_json([{"error": "host=h password=s3cret", "next": 1}, {"value": "postgresql://u:s3cret@h/d", "key": ["a"]}])
+    said = capsys.readouterr().out
+    assert json.loads(said)[0]["next"] == 1
+    assert json.loads(said)[1]["key"] == ["a"]
+    assert "s3cret" not in said
