@@ -27,7 +27,7 @@ from switching import Application, PostgresSide, Prober, SqliteSide
 from traffic import TOTAL
 
 KILLS = {"embedded": 240, "kafka": 60}
-"""Kills by log: 300 in the suite; ``SWITCHBACK_FLIP_KILLS`` asks for so many of each."""
+"""Kills by log: 300 in the suite; ``SWITCHBACK_TEST_FLIP_KILLS`` asks for so many of each."""
 _ENOUGH_SECONDS = 700.0
 """A slow machine begins no attempt after that, and makes fewer kills."""
 _GOOD_END_SECONDS = 240.0  # daemons that are killed again and again, on a slow machine, need some tries
@@ -152,7 +152,7 @@ def moving(request: pytest.FixtureRequest, begin: Begin, postgres_dsn: str) -> I
 @pytest.mark.timeout(1200)
 def test_no_kill_loses_or_doubles_a_write_or_opens_both_sides(moving: Migration) -> None:
     log = "kafka" if moving.settings["log"].startswith("kafka") else "embedded"
-    wanted = int(os.environ.get("SWITCHBACK_FLIP_KILLS", KILLS[log]))
+    wanted = int(os.environ.get("SWITCHBACK_TEST_FLIP_KILLS", KILLS[log]))
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # noqa: T201
     choose = random.Random(seed)

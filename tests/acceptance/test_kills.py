@@ -18,7 +18,7 @@ from daemons import Daemon, Migration
 from shared.steps import CAPTURE_STEPS, SINK_STEPS
 from traffic import TOTAL, Traffic, make_database
 
-ROUNDS = int(os.environ.get("SWITCHBACK_KILL_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("SWITCHBACK_TEST_KILL_ROUNDS", "6"))
 """Rounds over all steps and both logs; the suite's default comes to 204 kills."""
 _ENOUGH_SECONDS = 300.0
 """A slow machine begins no round after that."""

@@ -2,7 +2,7 @@
 
 A *world* is a database with a zoo of tables; in each one, sequences of random statements run (every OR
 clause, upserts, cascades, triggers, savepoints, rollbacks, key changes), and after each sequence everything
-is published and applied as one group, and both sides are compared whole.  ``SWITCHBACK_WORLDS=from:to`` runs
+is published and applied as one group, and both sides are compared whole.  ``SWITCHBACK_TEST_WORLDS=from:to`` runs
 other worlds than the suite's.
 """
 
@@ -18,7 +18,7 @@ import pytest
 from inprocess import InProcess
 from random_sql import LATE_TRIGGERS, STRICT_ZOO, ZOO, random_statements, statements_of
 
-FIRST, LAST = map(int, os.environ.get("SWITCHBACK_WORLDS", "0:20").split(":"))
+FIRST, LAST = map(int, os.environ.get("SWITCHBACK_TEST_WORLDS", "0:20").split(":"))
 SEQUENCES = 105
 STATEMENTS = 4
 BEFORE = 40

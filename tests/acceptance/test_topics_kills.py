@@ -17,7 +17,7 @@ from shared.steps import TOPICS_STEPS
 from table_topics import assert_published, published, wait_published
 from traffic import Traffic, make_database
 
-ROUNDS = int(os.environ.get("SWITCHBACK_KILL_ROUNDS", "1"))
+ROUNDS = int(os.environ.get("SWITCHBACK_TEST_KILL_ROUNDS", "1"))
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The central proof of capture: after each statement the replayed change log equals the tables, class for class.
 
-``SWITCHBACK_SEEDS=from:to`` runs other seeds than the usual ones.
+``SWITCHBACK_TEST_SEEDS=from:to`` runs other seeds than the usual ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shared.sqlite.changelog import prune
 from shared.sqlite.connection import connect, writing
 from shared.sqlite.installation import check_installed, install, overtaken
 
-FIRST, LAST = map(int, os.environ.get("SWITCHBACK_SEEDS", "0:240").split(":"))
+FIRST, LAST = map(int, os.environ.get("SWITCHBACK_TEST_SEEDS", "0:240").split(":"))
 STEP = 20
 
 

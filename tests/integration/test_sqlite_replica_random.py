@@ -1,7 +1,7 @@
 """The central proof of writing to SQLite: after each group the replica is as its primary, class for class.
 
 The replica has all the application's triggers, cascades and constraints, capture's triggers and the fence; none
-of them may act on what the sink writes.  ``SWITCHBACK_SEEDS=from:to`` runs other seeds than the usual ones.
+of them may act on what the sink writes.  ``SWITCHBACK_TEST_SEEDS=from:to`` runs other seeds than the usual ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from replicas import Follower, copy_closed
 from shared.sqlite.connection import connect
 from shared.sqlite.installation import install
 
-FIRST, LAST = map(int, os.environ.get("SWITCHBACK_SEEDS", "0:40").split(":"))
+FIRST, LAST = map(int, os.environ.get("SWITCHBACK_TEST_SEEDS", "0:40").split(":"))
 STEP = 10
 
 
