@@ -26,7 +26,7 @@ from shared.steps import CLOSING_STEPS, CUTOVER_STEPS, OPENING_STEPS
 from switching import Application, PostgresSide, Prober, SqliteSide
 from traffic import TOTAL
 
-KILLS = {"embedded": 240, "kafka": 60}
+KILLS = {"embedded": 120, "embedded once more": 120, "kafka": 60}
 """Kills by log: 300 in the suite; ``SWITCHBACK_TEST_FLIP_KILLS`` asks for so many of each."""
 _ENOUGH_SECONDS = 700.0
 """A slow machine begins no attempt after that, and makes fewer kills."""
@@ -139,7 +139,7 @@ class Operator:
         return False
 
 
-@pytest.fixture(params=["embedded", "kafka"])
+@pytest.fixture(params=list(KILLS))
 def moving(request: pytest.FixtureRequest, begin: Begin, postgres_dsn: str) -> Iterator[Migration]:
     log = f"kafka://{request.getfixturevalue('kafka_bootstrap')}" if request.param == "kafka" else ""
     migration = begin(postgres_dsn, log, stream=f"flip-{uuid.uuid4().hex[:8]}", bulk=2_000)
@@ -150,8 +150,11 @@ def moving(request: pytest.FixtureRequest, begin: Begin, postgres_dsn: str) -> I
 
 
 @pytest.mark.timeout(1200)
-def test_no_kill_loses_or_doubles_a_write_or_opens_both_sides(moving: Migration) -> None:
-    log = "kafka" if moving.settings["log"].startswith("kafka") else "embedded"
+@pytest.mark.longest
+def test_no_kill_loses_or_doubles_a_write_or_opens_both_sides(
+    moving: Migration, request: pytest.FixtureRequest
+) -> None:
+    log = request.node.callspec.params["moving"]
     wanted = int(os.environ.get("SWITCHBACK_TEST_FLIP_KILLS", KILLS[log]))
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # noqa: T201
