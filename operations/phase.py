@@ -151,7 +151,7 @@ def _completed(status: Status) -> str:
     since = f" since {status.switch.completed_since}" if status.switch.completed_since else ""
     over = f"the migration is over{since}; {side_name(status.switch.primary)} is the primary, and no way leads back"
     if status.ledger.exists or status.source.installed:
-        return f"{over}; not all is removed yet: run `switchback complete` again"
+        return f"{over}; not all is removed yet: where `switchback complete` is not at work, run it again"
     return over
 
 
