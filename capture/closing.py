@@ -14,10 +14,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from capture.limited import Limited, Overdue
-from capture.progress import Progress
+from capture.primary import Primary
 from capture.relay import Relay
 from shared.control.channel import WRITERS_FIRST_SECONDS, Channel
 from shared.control.fold import Attempt, State
@@ -29,44 +28,6 @@ from shared.logs import Logger
 from shared.steps import reached
 
 _LONG = 1e9
-
-
-class Primary(Protocol):
-    """The primary, as far as it is closed and opened again.
-
-    ``lease`` is the one that the relay publishes under: where the database knows a later one, nothing is closed.
-    ``since_ms`` is when writers began to wait for the last hold.
-    """
-
-    lease: int
-    since_ms: int
-
-    def standing(self) -> Standing:
-        """What the database says of itself."""
-
-    def closed_at(self) -> Position:
-        """The last group that it knows of as a replica."""
-
-    def hold(self, patience: float) -> str:
-        """Make writers wait from now on, "" as answer; or why that was not to be had, and nobody waits."""
-
-    def sequences(self) -> dict[str, int]:
-        """The last number that each table's sequence has given out."""
-
-    def prepare_fence(self) -> None:
-        """Put the fence up in the held transaction: ``fence`` commits it, and it goes with the hold."""
-
-    def let_go(self) -> None:
-        """Undo the hold; nothing happens where there is none."""
-
-    def fence(self, attempt: str, epoch: int, position: Position, progress: Progress, patience: float) -> str:
-        """Close the held database for writers: note where its replica begins, and commit what was prepared.
-
-        "" as answer, or why the commit was not to be had within ``patience`` seconds, and nothing is closed.
-        """
-
-    def unfence(self, attempt: str) -> bool:
-        """Take the fence down if it is that attempt's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +59,8 @@ class Closing:
                 return self._give_up(attempt, error.what)
 
     def _close(self, attempt: Attempt, relay: Relay, limited: Limited, deadline: float) -> bool:
-        sequences = limited.sequences()
+        with limited.in_time() as primary:
+            sequences = primary.sequences()
         position = relay.publish_rest(attempt.id)
         limited.check()
         reached("rest-published")
@@ -118,15 +80,18 @@ class Closing:
             return self._give_up(attempt, void)
         said = time.monotonic()
         reached("held-said")
-        limited.prepare_fence()  # while the others drain, verify and prepare
+        with limited.in_time() as primary:
+            primary.prepare_fence()  # while the others drain, verify and prepare
         ready = time.monotonic()
         self.channel.wait(lambda state: _decided(state, attempt), deadline, self.stopped)
         if not _may_fence(self.channel.look(), attempt):
             still = _still_to_come(said - began, ready - said) if attempt.asked.rehearsal else 0
             return self._give_up(attempt, self._reason(attempt), still)
         reached("before-fence")
-        left = max(0.0, deadline - time.monotonic())
-        if trouble := limited.fence(attempt.id, attempt.epoch, position, relay.progress, left):
+        with limited.in_time() as primary:
+            left = max(0.0, deadline - time.monotonic())
+            trouble = primary.fence(attempt.id, attempt.epoch, position, relay.progress, left)
+        if trouble:
             return self._give_up(attempt, trouble)
         reached("fence-committed")
         closed = self._say_fenced(attempt)

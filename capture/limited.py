@@ -9,27 +9,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-from capture.progress import Progress
+from capture.primary import Primary
 from shared.errors import Retry
-from shared.groups import Position
-
-
-class Held(Protocol):
-    """What is held."""
-
-    def sequences(self) -> dict[str, int]:
-        """The last number that each table's sequence has given out."""
-
-    def prepare_fence(self) -> None:
-        """Put the fence up in the held transaction."""
-
-    def let_go(self) -> None:
-        """Undo the hold; nothing happens where there is none."""
-
-    def fence(self, attempt: str, epoch: int, position: Position, progress: Progress, patience: float) -> str:
-        """Commit the fence; "" or why that was not to be had."""
 
 
 class Overdue(Retry):
@@ -37,9 +20,9 @@ class Overdue(Retry):
 
 
 class Limited:
-    """Use as a context for the time of the hold; raises Overdue for what comes too late."""
+    """Use as a context for the time of the hold."""
 
-    def __init__(self, held: Held, seconds: float) -> None:
+    def __init__(self, held: Primary, seconds: float) -> None:
         self._held = held
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -64,28 +47,14 @@ class Limited:
                 self._held.let_go()
 
     @contextmanager
-    def _in_time(self) -> Iterator[Held]:
+    def in_time(self) -> Iterator[Primary]:
+        """What is held, and stays so for the time of this context; Overdue where it was let go."""
         with self._lock:
             if self._over:
                 raise Overdue(f"writers had waited for {self._seconds:g} s")
             yield self._held
 
     def check(self) -> None:
-        """Overdue where the time is over."""
-        with self._in_time():
+        """Overdue where its time is over."""
+        with self.in_time():
             pass
-
-    def sequences(self) -> dict[str, int]:
-        """As of what is held."""
-        with self._in_time() as held:
-            return held.sequences()
-
-    def prepare_fence(self) -> None:
-        """As of what is held."""
-        with self._in_time() as held:
-            held.prepare_fence()
-
-    def fence(self, attempt: str, epoch: int, position: Position, progress: Progress, patience: float) -> str:
-        """As of what is held."""
-        with self._in_time() as held:
-            return held.fence(attempt, epoch, position, progress, patience)

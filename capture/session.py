@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from capture import relay
-from capture.closing import Closing, Primary
+from capture.closing import Closing
 from capture.measures import House, Measures
+from capture.primary import Primary
 from capture.progress import Progress
 from capture.relay import Relay
 from shared.control.fold import check_not_completed

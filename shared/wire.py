@@ -22,6 +22,8 @@ FRAME_BYTES = 880_000
 
 _RAW_TEXT = 1
 _ARRAY_BYTES = 5
+_PAIR = b"\x92"
+_SHORT = 16  # the head of a shorter array is one byte, of one up to 65,535 three
 
 
 def _to_wire(value: object) -> object:
@@ -80,6 +82,20 @@ def encode_rows(table: str, rows: Sequence[Sequence[Value]]) -> Iterator[bytes]:
         yield from encode_rows(table, rows[start : start + step])
 
 
+def encode_values(values: Sequence[Value]) -> memoryview:
+    """Fewer than 65,536 values, one behind the other: a part of a column that ``join_rows`` puts together."""
+    return memoryview(encode(values))[1 if len(values) < _SHORT else 3 :]
+
+
+def join_rows(table: str, columns: Sequence[Sequence[memoryview]], rows: int) -> bytes:
+    """The piece that ``encode_rows`` makes, of columns in parts with so many values altogether."""
+    parts: list[bytes | memoryview] = [_PAIR, encode(table), _head(len(columns))]
+    for column in columns:
+        parts.append(_head(rows))
+        parts += column
+    return b"".join(parts)
+
+
 def decode_rows(piece: bytes) -> Rows:
     """The rows of a piece, column by column; Stop where it holds none."""
     with _readable():
@@ -107,4 +123,8 @@ def _readable() -> Iterator[None]:
 
 
 def _array(parts: list[bytes]) -> bytes:
-    return b"\xdd" + len(parts).to_bytes(4, "big") + b"".join(parts)
+    return _head(len(parts)) + b"".join(parts)
+
+
+def _head(length: int) -> bytes:
+    return b"\xdd" + length.to_bytes(4, "big")

@@ -39,7 +39,7 @@ _GRACE_MS = 10_000
 
 
 class PostgresHold:
-    """Implements capture.closing.Primary for a database."""
+    """Implements capture.primary.Primary for a database."""
 
     def __init__(self, dsn: Callable[[], str], stream: str) -> None:
         """``dsn`` is asked at each connection: the password may have been changed since the last one."""

@@ -35,11 +35,8 @@ def check_nothing_lost(db: psycopg.Connection[Any], where: Mapping[str, Any], at
 
     A checkpoint without a sum says nothing, nor does that of another capture, which has taken over.
     """
-    row, since = _look(db, where, at)
-    if row is None:
-        return at
-    saved = decode_progress(row[0])
-    if saved.horizon and not saved.check:
+    saved, since = _look(db, where, at)
+    if saved is None or (saved.horizon and not saved.check):
         return at
     found = grown(saved.check, since)
     if at.horizon and not at.check:
@@ -50,7 +47,7 @@ def check_nothing_lost(db: psycopg.Connection[Any], where: Mapping[str, Any], at
     return at
 
 
-def _look(db: psycopg.Connection[Any], where: Mapping[str, Any], at: Progress) -> tuple[tuple[Any, ...] | None, int]:
+def _look(db: psycopg.Connection[Any], where: Mapping[str, Any], at: Progress) -> tuple[Progress | None, int]:
     """The checkpoint and the sum since, both as of one moment: another capture may take over, save and prune."""
     db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
@@ -59,7 +56,7 @@ def _look(db: psycopg.Connection[Any], where: Mapping[str, Any], at: Progress) -
             return None, 0
         saved, published = decode_progress(row[0]), {"published": str(at.published), "published_floor": at.floor}
         since = db.execute(queries.SINCE, {**where, **queries.beyond(saved.published, saved.floor), **published})
-        return row, int((since.fetchone() or [0])[0])
+        return saved, int((since.fetchone() or [0])[0])
     finally:
         if not db.closed:
             db.execute("ROLLBACK")

@@ -30,7 +30,7 @@ _HAS_SEQUENCES = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
 
 
 class SqliteHold:
-    """Implements capture.closing.Primary for a file."""
+    """Implements capture.primary.Primary for a file."""
 
     def __init__(self, path: Path, stream: str) -> None:
         self._path = path

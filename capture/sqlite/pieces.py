@@ -17,9 +17,6 @@ _PIECE_BYTES = wire.FRAME_BYTES * 9 // 10  # what is left of the frame is for th
 SLICE_BYTES = _PIECE_BYTES // 8
 """About what a slice should have at the most, for a piece ends with a whole slice."""
 
-_SHORT = 16  # MessagePack's head of a shorter array is one byte, of one up to 65,535 three
-_PAIR = b"\x92"
-
 
 class Pieces:
     """Collects the rows of one table, in the order in which they are added."""
@@ -32,7 +29,7 @@ class Pieces:
 
     def add(self, rows: Sequence[Sequence[Any]]) -> int:
         """Take in a slice, at most ``SLICE_ROWS`` of tuples of the same length; returns about how many bytes it is."""
-        columns = [_values(column) for column in zip(*rows, strict=True)]
+        columns = [wire.encode_values(column) for column in zip(*rows, strict=True)]
         size = sum(map(len, columns))
         if self._size + size > _PIECE_BYTES:
             self._end()
@@ -53,18 +50,6 @@ class Pieces:
     def _end(self) -> None:
         if not self._slices:
             return
-        parts: list[bytes | memoryview] = [_PAIR, wire.encode(self._table), _head(len(self._slices[0]))]
-        for column in zip(*self._slices, strict=True):
-            parts.append(_head(self._rows))
-            parts += column
-        self._whole.append(b"".join(parts))
+        columns = list(zip(*self._slices, strict=True))
+        self._whole.append(wire.join_rows(self._table, columns, self._rows))
         self._slices, self._rows, self._size = [], 0, 0
-
-
-def _values(column: Sequence[Any]) -> memoryview:
-    """The encoded values, one behind the other, without the array's head."""
-    return memoryview(wire.encode(column))[1 if len(column) < _SHORT else 3 :]
-
-
-def _head(length: int) -> bytes:
-    return b"\xdd" + length.to_bytes(4, "big")

@@ -28,9 +28,6 @@ class Snapshot(NamedTuple):
     def __str__(self) -> str:
         return f"{self.horizon}:{self.end}:{','.join(map(str, self.open))}"
 
-    def __contains__(self, number: object) -> bool:
-        return isinstance(number, int) and number < self.end and number not in self.open
-
     @property
     def horizon(self) -> int:
         """All below that number are in it."""

@@ -76,8 +76,8 @@ def test_what_comes_too_late_finds_nothing_held(hold: SqliteHold) -> None:
     assert hold.hold(1.0) == ""
     with Limited(hold, 0.0) as limited:
         wait_until("its time is over", lambda: _is_over(limited))
-        with pytest.raises(Overdue):
-            limited.fence("a", 1, Position(1, 1, 1), Progress(), 1.0)
+        with pytest.raises(Overdue), limited.in_time() as held:
+            held.fence("a", 1, Position(1, 1, 1), Progress(), 1.0)
     assert hold.standing().role == "primary"
 
 
