@@ -49,7 +49,7 @@ from shared.settings import Settings
 from shared.sqlite.connection import connect as connect_sqlite
 from shared.sqlite.connection import quote, reading
 from shared.sqlite.connection import translated as sqlite_errors
-from shared.sqlite.fence import standing_fences
+from shared.sqlite.fence import closed_tables
 from shared.sqlite.replica_state import read_standing
 from shared.sqlite.state import check_stream, read_state
 
@@ -222,7 +222,7 @@ class Watch:
         ):
             state = read_state(self._source)
             check_stream(state, self._settings.stream)
-            if not state and standing_fences(self._source):  # left by `complete`
+            if not state and closed_tables(self._source):  # left by `complete`
                 return Standing(0, "replica", "")
             return read_standing(self._source)
         return None

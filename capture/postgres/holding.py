@@ -171,7 +171,7 @@ class PostgresHold:
         if not self._prepared:
             self.prepare_fence()
         db = self._held
-        with translated(where="closing PostgreSQL"):
+        with translated(where="closing PostgreSQL"), db.pipeline():  # one way there and back, for writers wait
             db.execute(queries.KEEP, (encode_progress(progress), self._stream))
             db.execute(queries.CLOSE, (*position.parts, epoch, self._stream))
             set_role(db, self._stream, role="replica", epoch=epoch, attempt=attempt)

@@ -59,6 +59,7 @@ class SqliteHold:
             db = connect(self._path, busy_seconds=patience)
             try:
                 db.execute("PRAGMA wal_autocheckpoint = 0")  # the fence's commit is waited for
+                read_state(db)  # with that SQLite reads the schema: not while writers wait
                 db.execute("BEGIN IMMEDIATE")
                 self.since_ms = now_ms()
                 self._check_lease(db)

@@ -105,7 +105,7 @@ def _clean_file(settings: Settings, *, keep_data: bool, unfence: bool) -> list[s
             _remove(file)
         return [f"file {file}" for file in there]
     with closing(connect(path, busy_seconds=settings.busy_seconds)) as db, translated(path):
-        return [f"SQLite: {name}" for name in uninstall(db, fence=unfence)]
+        return [f"SQLite: {name}" for name in uninstall(db, keep_closed=not unfence)]
 
 
 def _remove(file: Path) -> None:

@@ -1,14 +1,20 @@
-"""The fence of a SQLite file: triggers that refuse every write to the replicated tables.
+"""The fence of a SQLite file: triggers that refuse every write to the replicated tables while a table holds a row.
 
-``RAISE(ABORT)`` holds under every OR clause and undoes the whole statement.  Since the triggers are part of
-the file, they hold for every connection, also one that is open with statements prepared long ago: SQLite
-reads the schema anew before it runs them.  A writer that began before has to end first (there is one writer
-at a time), and a reader with an older view cannot become a writer.  Readers do not notice anything.
+The triggers stand all the time; what closes the file is the row in ``_switchback_fence``.  So nothing of the schema
+changes at a switch: no connection of the application's has to read it anew, which takes many times as long as the
+write that it waits with.  A row is safe here, as it would not be in PostgreSQL: SQLite has one writer at a time, and
+none can write by an older view than the last commit.
+
+``RAISE(ABORT)`` holds under every OR clause and undoes the whole statement, for every connection, also one that
+has prepared its statements long ago.  A writer that began before has to end first, and a reader with an older view
+cannot become a writer.  Readers do not notice anything.
 
 What passes: DDL, and a connection that has switched triggers off.  The sink does that; see sink.sqlite.
 
 All functions run in the caller's write transaction, on sqlite3's connections and on apsw's.
 """
+
+# ruff: noqa: S608  (statements are put together from quoted identifiers)
 
 from __future__ import annotations
 
@@ -20,43 +26,112 @@ from shared.sqlite.database import Database
 from shared.sqlite.state import read_state, write_state
 
 MESSAGE = "switchback: this database has moved to PostgreSQL; writes go there now"
-PREFIX = "_switchback_fence_"
+TABLE = "_switchback_fence"
+PREFIX = f"{TABLE}_"
 _EVENTS = ("INSERT", "UPDATE", "DELETE")
-_STANDING = "SELECT tbl_name, name FROM main.sqlite_master WHERE type = 'trigger' AND substr(name, 1, ?) = ?"
+_TRIGGERS = "SELECT tbl_name, name, sql FROM main.sqlite_master WHERE type = 'trigger' AND substr(name, 1, ?) = ?"
+_EXISTS = f"SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = '{TABLE}'"
+_CLOSED = f"SELECT 1 FROM main.{TABLE}"
+_CLOSE = f"INSERT INTO main.{TABLE} SELECT 1 WHERE NOT EXISTS ({_CLOSED})"
+
+
+def make(db: Database, names: Iterable[str]) -> list[str]:
+    """Make what is missing or wrong of the triggers of these tables; those of others go.  The names of what was made.
+
+    Nothing is closed or opened by it.
+    """
+    wanted, there = _wanted(names), _there(db)
+    made = []
+    with _noted(db):
+        if not _has_table(db):
+            db.execute(f"CREATE TABLE main.{TABLE} (closed)")
+            made.append(TABLE)
+        for name in there:
+            if wanted.get(name) != there[name]:
+                db.execute(f"DROP TRIGGER main.{quote(name)}")
+        for name in wanted:
+            if wanted[name] != there.get(name):
+                db.execute(wanted[name])
+                made.append(name)
+    return made
+
+
+def stands(db: Database, names: Iterable[str]) -> bool:
+    """Whether ``make`` would change nothing."""
+    return _has_table(db) and _there(db) == _wanted(names)
 
 
 def put_up(db: Database, names: Iterable[str]) -> None:
-    """Close these tables; a fence that was there is made anew."""
-    with _noted(db):
-        _drop(db)
-        for number, name in enumerate(names, start=1):
-            for event in _EVENTS:
-                trigger = quote(f"{PREFIX}{number}_{event.lower()}")
-                refuse = f"BEGIN SELECT RAISE(ABORT, '{MESSAGE}'); END"
-                db.execute(f"CREATE TRIGGER main.{trigger} BEFORE {event} ON {quote(name)} {refuse}")
+    """Close these tables."""
+    make(db, names)
+    db.execute(_CLOSE)
 
 
 def take_down(db: Database) -> None:
-    """Open all tables again."""
-    with _noted(db):
-        _drop(db)
+    """Open all tables again; the triggers stay."""
+    if _has_table(db):
+        db.execute(f"DELETE FROM main.{TABLE}")
 
 
-def standing_fences(db: Database) -> set[str]:
+def is_up(db: Database) -> bool:
+    """Whether the tables that have the triggers are closed."""
+    return _has_table(db) and bool(db.execute(_CLOSED).fetchall())
+
+
+def remove(db: Database) -> list[str]:
+    """Take everything away, whether closed or not; its names."""
+    triggers, tables = list(_there(db)), [TABLE] if _has_table(db) else []
+    for kind, names in (("TRIGGER", triggers), ("TABLE", tables)):
+        for name in names:
+            db.execute(f"DROP {kind} main.{quote(name)}")
+    return triggers + tables
+
+
+def closed_tables(db: Database) -> set[str]:
     """The tables that are closed for every kind of write."""
-    count: dict[str, int] = {}
-    for table, _ in _standing(db):
-        count[table] = count.get(table, 0) + 1
-    return {table for table, triggers in count.items() if triggers == len(_EVENTS)}
+    found = dict.fromkeys((table for table, _, _ in _triggers(db)), 0)
+    kinds = (_text, _text_before) if is_up(db) else (_text_before,)
+    for table, name, sql in _triggers(db):
+        found[table] += any(sql == text(name, event, table) for event in _EVENTS for text in kinds)
+    return {table for table, count in found.items() if count == len(_EVENTS)}
 
 
-def _standing(db: Database) -> list[tuple[str, str]]:
-    return [(table, name) for table, name in db.execute(_STANDING, (len(PREFIX), PREFIX)).fetchall()]
+def bring_up(db: Database, names: Iterable[str]) -> None:
+    """Make a fence as it was before anew, in its place: triggers that refuse always, made by the switch itself."""
+    names = set(names)
+    if not is_up(db) and names <= closed_tables(db):
+        put_up(db, names)
 
 
-def _drop(db: Database) -> None:
-    for _, name in _standing(db):
-        db.execute(f"DROP TRIGGER main.{quote(name)}")
+def _wanted(names: Iterable[str]) -> dict[str, str]:
+    """The text of each trigger by its name."""
+    numbered = enumerate(sorted(names), start=1)
+    triggers = ((f"{PREFIX}{number}_{event.lower()}", event, table) for number, table in numbered for event in _EVENTS)
+    return {name: _text(name, event, table) for name, event, table in triggers}
+
+
+def _text(name: str, event: str, table: str) -> str:
+    """Exactly as SQLite will keep it."""
+    refuse = f"SELECT RAISE(ABORT, '{MESSAGE}') FROM {TABLE};"
+    return f"CREATE TRIGGER {quote(name)} BEFORE {event} ON {quote(table)} BEGIN {refuse} END"
+
+
+def _text_before(name: str, event: str, table: str) -> str:
+    return f"CREATE TRIGGER {quote(name)} BEFORE {event} ON {quote(table)} BEGIN SELECT RAISE(ABORT, '{MESSAGE}'); END"
+
+
+def _triggers(db: Database) -> list[tuple[str, str, str]]:
+    """Table, name and text of each that is there."""
+    found: list[tuple[str, str, str]] = db.execute(_TRIGGERS, (len(PREFIX), PREFIX)).fetchall()
+    return found
+
+
+def _there(db: Database) -> dict[str, str]:
+    return {name: sql for _, name, sql in _triggers(db)}
+
+
+def _has_table(db: Database) -> bool:
+    return bool(db.execute(_EXISTS).fetchall())
 
 
 @contextmanager

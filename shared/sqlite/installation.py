@@ -2,9 +2,9 @@
 
 Besides the triggers there are four tables: ``_switchback_log`` (the change log), ``_switchback_tables``
 (which table, in which shape, a number in the log means), ``_switchback_pending`` (see ``triggers``)
-and ``_switchback_state``, and a view (see ``witness``).  Nothing of the application's is touched, and taking
-capture out leaves the stored schema byte for byte as it was; so no table of ours may use AUTOINCREMENT, which
-would leave ``sqlite_sequence`` behind for ever.
+and ``_switchback_state``, a view (see ``witness``), and the fence, open (see ``fence``).  Nothing of the
+application's is touched, and taking capture out leaves the stored schema byte for byte as it was; so no table of
+ours may use AUTOINCREMENT, which would leave ``sqlite_sequence`` behind for ever.
 """
 
 # ruff: noqa: S608  (statements are put together from quoted identifiers and from the source's own DDL)
@@ -19,11 +19,10 @@ from collections.abc import Iterable
 from msgspec import Struct, structs
 
 from shared.errors import BadInput, SchemaChanged, Stop
-from shared.sqlite import ddl, witness
+from shared.sqlite import ddl, fence, witness
 from shared.sqlite.catalog import COLUMNS_AT_MOST, read_schema
 from shared.sqlite.connection import quote, writing
 from shared.sqlite.description import OWN, removes_more
-from shared.sqlite.fence import PREFIX as FENCE
 from shared.sqlite.state import FORMAT, check_stream, read_state, write_state
 from shared.sqlite.triggers import trigger_names, trigger_sql
 from shared.tables import Schema, Table
@@ -66,6 +65,7 @@ def install_within(db: sqlite3.Connection, schema: Schema, stream: str) -> Insta
     created = _make_tables(db, schema)
     if not state:
         write_state(db, format=FORMAT, incarnation=uuid.uuid4().hex, stream=stream)
+    created += fence.make(db, schema.by_name)
     made, dropped = _make_triggers(db, schema)
     if not witness.stands(db):
         created.append(witness.NAME)
@@ -91,27 +91,28 @@ def stands(db: sqlite3.Connection, schema: Schema, stream: str) -> bool:
         return False
     wanted = [_triggers_of(db, table, number) for table, number in zip(tables, numbers, strict=True)]
     right = dict(_own_triggers(db)) == dict(trigger for group in wanted for trigger in group)
-    return right and witness.stands(db) and not _remade(db)
+    return right and fence.stands(db, schema.by_name) and witness.stands(db) and not _remade(db)
 
 
-def uninstall(db: sqlite3.Connection, *, fence: bool = True) -> list[str]:
+def uninstall(db: sqlite3.Connection, *, keep_closed: bool = False) -> list[str]:
     """Remove all that ``install`` made, in a transaction of its own; returns the names, none if there was nothing.
 
-    Without ``fence`` a fence stays, and the file closed.
+    With ``keep_closed`` the fence of a closed file stays.
     """
     with writing(db):
-        return uninstall_within(db, fence=fence)
+        return uninstall_within(db, keep_closed=keep_closed)
 
 
-def uninstall_within(db: sqlite3.Connection, *, fence: bool = True) -> list[str]:
+def uninstall_within(db: sqlite3.Connection, *, keep_closed: bool = False) -> list[str]:
     """The same in the caller's transaction."""
-    triggers = [name for name, _ in (*_own_triggers(db), *(_fences(db) if fence else ()))]
+    fences = [] if keep_closed and fence.is_up(db) else fence.remove(db)
+    triggers = [name for name, _ in _own_triggers(db)]
     tables = [name for name in _TABLES if _has_table(db, name)]
     views = [witness.NAME] if witness.stands(db) else []
     for kind, names in (("TRIGGER", triggers), ("VIEW", views), ("TABLE", tables)):
         for name in names:
             db.execute(f"DROP {kind} main.{quote(name)}")
-    return triggers + views + tables
+    return triggers + views + tables + fences
 
 
 def check_installed(db: sqlite3.Connection, schema: Schema) -> list[str]:
@@ -274,16 +275,12 @@ def _table_id(db: sqlite3.Connection, table: Table) -> int:
 
 def _own_triggers(db: sqlite3.Connection) -> list[tuple[str, str]]:
     """Those of capture: a fence is not for it to touch."""
-    return [(name, text) for name, text in db.execute(_TRIGGERS, (len(OWN), OWN)) if not name.startswith(FENCE)]
+    return [(name, text) for name, text in db.execute(_TRIGGERS, (len(OWN), OWN)) if not name.startswith(fence.PREFIX)]
 
 
 def _remade(db: sqlite3.Connection) -> set[str]:
     """Our triggers that were made after the witness."""
     return witness.younger_triggers(db) & {name for name, _ in _own_triggers(db)}
-
-
-def _fences(db: sqlite3.Connection) -> list[tuple[str, str]]:
-    return db.execute(_TRIGGERS, (len(FENCE), FENCE)).fetchall()
 
 
 def _check_triggers(db: sqlite3.Connection, table: Table) -> list[str]:
@@ -309,7 +306,7 @@ def _overtakers(db: sqlite3.Connection, table: Table) -> list[tuple[str, str]]:
     """
     sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE ORDER BY rowid"
     found = db.execute(sql, (table.name,)).fetchall()
-    triggers = [(name, text) for name, text in found if not name.startswith(FENCE)]
+    triggers = [(name, text) for name, text in found if not name.startswith(fence.PREFIX)]
     oldest = next((place for place, (name, _) in enumerate(triggers) if name.startswith(OWN)), len(triggers))
     return [(name, text) for name, text in triggers[oldest:] if not name.startswith(OWN) and ddl.is_after(text)]
 

@@ -28,7 +28,7 @@ def open_side(  # noqa: PLR0913  (what is known of the attempt)
         if _counts(db, table):
             _raise_sequence(db, table, sequences.get(table.name, 0))
     fence.take_down(db)
-    left = fence.standing_fences(db)
+    left = fence.closed_tables(db)
     if left:
         raise Stop("the fence did not come down", where=f"table {', '.join(sorted(left))}", remedy="Report this")
     lease = max(int(read_state(db).get("lease", "0")), ledger.lease)

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from shared.control.standing import Standing
 from shared.errors import LeaseLost, SourceRestored, Stop
 from shared.groups import Header, Position, Rows
+from shared.sqlite import fence
 from shared.sqlite.connection import FileIdentity, same_file
 from shared.sqlite.replica_state import (
     SqliteLedger,
@@ -74,6 +75,7 @@ class SqliteReplica:
         with self._writing("opening the replica"):
             self._check_replica()
             schema = read_schema(self._db)
+            fence.bring_up(self._db, schema.by_name)
             shape = Shape(self._db, self._path, schema)
             shape.check()
             rows = RowWriter(self._db, self._path, schema)

@@ -28,6 +28,9 @@ class Shape:
 
     def check(self) -> None:
         """In a write transaction; SchemaChanged naming what was changed."""
+        if not fence.is_up(self._db):
+            what = "somebody has opened the SQLite file while it was a replica, so it may have been written to"
+            raise self._changed(what, f"table {fence.TABLE}")
         version = schema_version(self._db)
         if version == self._version:
             return
@@ -40,7 +43,7 @@ class Shape:
             raise self._changed(
                 "somebody has changed the tables of the SQLite file while it was a replica", self._what()
             )
-        unfenced = sorted(set(self._schema.by_name) - fence.standing_fences(self._db))
+        unfenced = sorted(set(self._schema.by_name) - fence.closed_tables(self._db))
         if unfenced:
             what = "the fence of a table is gone, so it may have been written to"
             raise self._changed(what, f"table {', '.join(unfenced)}")

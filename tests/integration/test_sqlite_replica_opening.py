@@ -65,7 +65,7 @@ def test_opened_the_file_is_written_to_and_captured_as_ever(follower: Follower) 
     state = dict(ask(path, "SELECT key, value FROM _switchback_state"))
     assert (state["opened"], state["lease"]) == ("[2, 11, 111]", "2")
     with closing(connect(path)) as db:
-        assert fence.standing_fences(db) == set()
+        assert fence.closed_tables(db) == set()
         assert check_installed(db, follower.schema) == []
     seq = ask(path, "SELECT max(seq) FROM _switchback_log")
     ask(path, "INSERT INTO person VALUES (3, 'c')")

@@ -131,7 +131,7 @@ def test_a_file_that_was_left_closed_at_the_end_is_not_taken_for_the_primary(sid
     with closing(connect(sides.path)) as db:
         with writing(db):
             fence.put_up(db, ["t"])
-        uninstall(db, fence=False)
+        uninstall(db, keep_closed=True)
     with psycopg.connect(sides.dsn) as postgres:
         postgres.execute("DROP SCHEMA switchback CASCADE")
     assert sides.json() == ("unknown", 0, False)

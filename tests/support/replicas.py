@@ -17,7 +17,7 @@ from shared.groups import Change, Header, Position
 from shared.sqlite import fence
 from shared.sqlite.catalog import fingerprint, schema_version
 from shared.sqlite.changelog import high, read_changes
-from shared.sqlite.connection import connect, writing
+from shared.sqlite.connection import connect, quote, writing
 from shared.sqlite.replica_state import SqliteLedger, write_ledger, write_schema
 from shared.sqlite.state import write_state
 from shared.tables import Schema
@@ -39,6 +39,18 @@ def close_file(path: Path, schema: Schema, *, seq: int = 0, attempt: str = "firs
         write_state(db, role="replica", epoch="1", attempt=attempt)
         write_schema(db, schema)
         write_ledger(db, SqliteLedger(lease=1, number=10, offset=100, seq=seq, epoch=1))
+
+
+def close_as_before(path: Path, schema: Schema) -> None:
+    """The fence of versions in which it was made by the switch: triggers that refuse always."""
+    with closing(connect(path)) as db, writing(db):
+        fence.remove(db)
+        for number, table in enumerate(schema.by_name, start=1):
+            for event in ("INSERT", "UPDATE", "DELETE"):
+                trigger = f'"{fence.PREFIX}{number}_{event.lower()}" BEFORE {event} ON {quote(table)}'
+                db.execute(f"CREATE TRIGGER {trigger} BEGIN SELECT RAISE(ABORT, '{fence.MESSAGE}'); END")
+        assert fence.closed_tables(db) == set(schema.by_name)
+    note_shape(path)
 
 
 def copy_closed(source: Path, path: Path, schema: Schema) -> Path:
