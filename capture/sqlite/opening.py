@@ -11,9 +11,10 @@ from capture.progress import decode_progress
 from capture.sqlite.holding import SqliteHold
 from capture.sqlite.source import RECOPY, VACUUMED, SqliteSource, renumbered
 from capture.wake import Waker
-from shared.errors import BadInput, SchemaChanged
+from shared.errors import BadInput, Retry, SchemaChanged
 from shared.logs import Logger
 from shared.settings import Settings
+from shared.sqlite import fence
 from shared.sqlite.catalog import fingerprint, null_keys, read_schema, schema_version
 from shared.sqlite.connection import connect, reading, translated, writing
 from shared.sqlite.installation import Installed, check_installed, install_within, stands
@@ -61,7 +62,7 @@ def _is_ready(db: sqlite3.Connection, schema: Schema, settings: Settings) -> boo
     state = read_state(db)
     noted = (state.get("fingerprint"), state.get("tables"), state.get("schema_version"))
     now = (fingerprint(db), _names(schema), str(schema_version(db)))
-    return bool(state) and noted == now and stands(db, schema, settings.stream)
+    return bool(state) and noted == now and stands(db, schema, settings.stream) and not fence.is_up(db)
 
 
 def _install_in(db: sqlite3.Connection, schema: Schema, settings: Settings, logger: Logger) -> None:
@@ -74,11 +75,25 @@ def _install_in(db: sqlite3.Connection, schema: Schema, settings: Settings, logg
 def _install(db: sqlite3.Connection, schema: Schema, settings: Settings) -> Installed:
     """Check, repair and note the schema's version in one transaction, so that no migration slips in between."""
     _check_whole(db, schema, settings.source)
+    _check_open(db, settings.source)
     installed = install_within(db, schema, settings.stream)
     if "fingerprint" not in read_state(db):
         write_state(db, fingerprint=fingerprint(db), tables=_names(schema))
     write_state(db, schema_version=str(schema_version(db)))
     return installed
+
+
+def _check_open(db: sqlite3.Connection, path: Path) -> None:
+    """Capture begins where writers may write; what is left of a fence that an older version took down is removed."""
+    state = read_state(db)
+    if state.get("role", "primary") != "primary":
+        raise Retry("the source was closed just now", where=str(path))
+    if not state and fence.closed_tables(db):
+        remedy = "`switchback uninstall --unfence` opens it"
+        raise BadInput(
+            "the file is closed since `switchback complete` ended a migration", where=str(path), remedy=remedy
+        )
+    fence.take_down(db)
 
 
 def _check_whole(db: sqlite3.Connection, schema: Schema, path: Path) -> None:

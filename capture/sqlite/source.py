@@ -207,7 +207,7 @@ class SqliteSource:
         version = schema_version(self._db)
         if version == self._version:
             return
-        if read_state(self._db).get("schema_version") == str(version):  # a fence came or went; see its notes
+        if read_state(self._db).get("schema_version") == str(version):  # a fence was made; see its notes
             self._version = version
             return
         wrong = check_installed(self._db, self.schema)

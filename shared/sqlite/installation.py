@@ -65,7 +65,6 @@ def install_within(db: sqlite3.Connection, schema: Schema, stream: str) -> Insta
     created = _make_tables(db, schema)
     if not state:
         write_state(db, format=FORMAT, incarnation=uuid.uuid4().hex, stream=stream)
-    created += fence.make(db, schema.by_name)
     made, dropped = _make_triggers(db, schema)
     if not witness.stands(db):
         created.append(witness.NAME)
@@ -105,7 +104,7 @@ def uninstall(db: sqlite3.Connection, *, keep_closed: bool = False) -> list[str]
 
 def uninstall_within(db: sqlite3.Connection, *, keep_closed: bool = False) -> list[str]:
     """The same in the caller's transaction."""
-    fences = [] if keep_closed and fence.is_up(db) else fence.remove(db)
+    fences = [] if keep_closed and fence.closed_tables(db) else fence.remove(db)
     triggers = [name for name, _ in _own_triggers(db)]
     tables = [name for name in _TABLES if _has_table(db, name)]
     views = [witness.NAME] if witness.stands(db) else []
@@ -224,6 +223,7 @@ def _make_triggers(db: sqlite3.Connection, schema: Schema) -> tuple[list[str], l
     """Drop the triggers that are wrong or of no use, make those that are missing."""
     tables = list(_current(db, schema))
     before = {table.name: _compile_errors(db, table) for table in tables}
+    fences = fence.make(db, schema.by_name)
     groups = {table.name: dict(_expected(db, table)) for table in tables}
     wanted = {name: sql for group in groups.values() for name, sql in group.items()}
     late = {name for table in tables if _overtakers(db, table) for name in groups[table.name]}
@@ -236,7 +236,7 @@ def _make_triggers(db: sqlite3.Connection, schema: Schema) -> tuple[list[str], l
         db.execute(wanted[name])
     for table in tables:
         _check_compiles(db, table, before[table.name])
-    return created, dropped
+    return fences + created, dropped
 
 
 def _expected(db: sqlite3.Connection, table: Table) -> list[tuple[str, str]]:

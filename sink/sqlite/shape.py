@@ -15,6 +15,10 @@ from shared.sqlite.state import read_note, write_state
 from shared.tables import Schema, Table
 
 _REMEDY = "Undo it in the file, or copy again; tables are to be changed on neither side between the cutovers"
+_CLOSE_AGAIN = (
+    "Close it (INSERT INTO _switchback_fence VALUES (1)), start the sink and run `switchback verify`: "
+    "what was written meanwhile is not in PostgreSQL"
+)
 
 
 class Shape:
@@ -28,9 +32,9 @@ class Shape:
 
     def check(self) -> None:
         """In a write transaction; SchemaChanged naming what was changed."""
-        if not fence.is_up(self._db):
+        if not fence.is_up(self._db) and read_note(self._db, "role") == "replica":  # another sink may have opened it
             what = "somebody has opened the SQLite file while it was a replica, so it may have been written to"
-            raise self._changed(what, f"table {fence.TABLE}")
+            raise SchemaChanged(what, where=f"{self._path}, table {fence.TABLE}", remedy=_CLOSE_AGAIN)
         version = schema_version(self._db)
         if version == self._version:
             return

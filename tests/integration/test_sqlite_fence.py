@@ -166,7 +166,7 @@ def test_taken_away_everything_is_as_it_was(path: Path, app: sqlite3.Connection)
     before = app.execute("SELECT * FROM sqlite_master").fetchall()
     close(path)
     with closing(connect(path)) as db, writing(db):
-        assert len(fence.remove(db)) == 3 * len(FENCED) + 1
+        assert len(fence.remove(db)) == 3 * len(FENCED) + 2
     assert app.execute("SELECT * FROM sqlite_master").fetchall() == before
     app.execute("INSERT INTO person VALUES (3, 'c', 3)")
 
@@ -190,7 +190,7 @@ def test_closing_and_opening_leave_the_schema_as_it_is_so_that_nobody_reads_it_a
 
 def test_made_again_it_changes_nothing_and_closes_nothing(path: Path, app: sqlite3.Connection) -> None:
     with closing(connect(path)) as db, writing(db):
-        assert len(fence.make(db, FENCED)) == 3 * len(FENCED) + 1
+        assert len(fence.make(db, FENCED)) == 3 * len(FENCED) + 2
         assert fence.make(db, reversed(FENCED)) == []
         assert not fence.is_up(db)
     app.execute("INSERT INTO person VALUES (3, 'c', 3)")
@@ -222,6 +222,34 @@ def test_a_table_with_a_part_of_its_fence_does_not_count_as_closed(path: Path) -
         with writing(db):
             fence.put_up(db, FENCED)
         assert fence.closed_tables(db) == set(FENCED)
+
+
+@pytest.mark.parametrize("event", ["INSERT", "UPDATE", "DELETE"])
+def test_a_younger_trigger_that_ignores_what_it_sees_lets_nobody_pass_without_a_word(
+    path: Path, app: sqlite3.Connection, event: str
+) -> None:
+    with closing(connect(path)) as db, writing(db):
+        fence.make(db, FENCED)
+    app.execute(f"CREATE TRIGGER late BEFORE {event} ON person BEGIN SELECT RAISE(IGNORE); END")
+    close(path)
+    for sql in ("INSERT INTO person VALUES (3, 'c', 3)", "UPDATE person SET age = 7", "DELETE FROM person"):
+        refused(app, sql)
+
+
+def test_a_younger_trigger_has_only_its_own_tables_fence_made_anew(path: Path, app: sqlite3.Connection) -> None:
+    with closing(connect(path)) as db, writing(db):
+        fence.make(db, FENCED)
+    app.execute("CREATE TRIGGER late UPDATE ON PERSON BEGIN SELECT 1; END")
+    app.execute("CREATE TRIGGER after_all AFTER UPDATE ON note BEGIN SELECT 1; END")
+    with closing(connect(path)) as db, writing(db):
+        assert len(fence.make(db, FENCED)) == 3
+        assert fence.stands(db, FENCED)
+
+
+def test_a_script_that_empties_all_tables_does_not_open_them(path: Path, app: sqlite3.Connection) -> None:
+    close(path)
+    refused(app, f"DELETE FROM {fence.TABLE}")
+    refused(app, "INSERT INTO person VALUES (3, 'c', 3)")
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -264,7 +292,7 @@ def test_capture_makes_the_fence_leaves_it_closed_and_uninstall_removes_it(captu
     install(db, schema, "s")
     assert fence.closed_tables(db) == set(schema.by_name)
     removed = uninstall(db)
-    assert sum(name.startswith(fence.TABLE) for name in removed) == 3 * len(schema.tables) + 1
+    assert sum(name.startswith(fence.TABLE) for name in removed) == 3 * len(schema.tables) + 2
     assert "_switchback" not in "".join(captured.app.iterdump())
 
 

@@ -131,7 +131,9 @@ def test_a_vacuum_moves_the_schema_version_and_nothing_else(capture: Capture) ->
 
 def _save(source: Captured) -> list[tuple[str, str]]:
     """As tools do it that switch triggers off: the names and texts of all there are."""
-    return source.app.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY rowid").fetchall()
+    return source.app.execute(
+        "SELECT name, sql FROM sqlite_master WHERE tbl_name = 't' AND type = 'trigger' ORDER BY rowid"
+    ).fetchall()
 
 
 def _drop(source: Captured, saved: list[tuple[str, str]]) -> None:
