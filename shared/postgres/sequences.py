@@ -15,8 +15,12 @@ from shared.errors import Stop
 from shared.postgres.catalog import quote
 from shared.tables import ROWID, Schema
 
+_REMEDY = "Let it go further with ALTER SEQUENCE ... AS bigint NO MAXVALUE"
+
 _FIND = """
-SELECT name, col, pg_get_serial_sequence(tab, col) FROM unnest(%s::text[], %s::text[], %s::text[]) AS t (name, tab, col)
+SELECT name, col, seq, (SELECT seqmax FROM pg_sequence WHERE seqrelid = seq::regclass)
+  FROM unnest(%s::text[], %s::text[], %s::text[]) AS t (name, tab, col), pg_get_serial_sequence(tab, col) AS seq
+ WHERE seq IS NOT NULL
 """
 
 
@@ -26,6 +30,11 @@ class _Counter(NamedTuple):
     table: str
     column: str
     sequence: str
+    limit: int
+
+    @property
+    def where(self) -> str:
+        return f"table {self.table}, sequence {self.sequence}"
 
     @property
     def highest(self) -> sql.Composed:
@@ -56,6 +65,9 @@ def raise_sequences(db: psycopg.Connection[Any], schema: Schema, given: Mapping[
     behind = []
     for counter, highest, last in zip(counters, found[::2], found[1::2], strict=True):
         wanted = max(highest, given.get(counter.table, 0))
+        if wanted > counter.limit:  # before any is moved
+            what = f"the sequence ends at {counter.limit}, and {wanted} was given out"
+            raise Stop(what, where=counter.where, remedy=_REMEDY)
         if wanted > last:
             behind.append((counter, wanted))
     with db.pipeline():
@@ -63,8 +75,8 @@ def raise_sequences(db: psycopg.Connection[Any], schema: Schema, given: Mapping[
         now = _ask(db, [counter.last for counter, _ in behind])
     for (counter, wanted), last in zip(behind, _numbers(now), strict=True):
         if last < wanted:
-            where = f"table {counter.table}, sequence {counter.sequence}"
-            raise Stop("the sequence does not get past the rows", where=where, remedy="Set it by hand with setval()")
+            what = "the sequence does not get past the rows"
+            raise Stop(what, where=counter.where, remedy="Set it by hand with setval()")
 
 
 def _find(db: psycopg.Connection[Any], schema: Schema) -> list[_Counter]:
@@ -73,7 +85,7 @@ def _find(db: psycopg.Connection[Any], schema: Schema) -> list[_Counter]:
     if not wanted:
         return []
     rows = db.execute(_FIND, [list(part) for part in zip(*wanted, strict=True)]).fetchall()
-    return [_Counter(*row) for row in rows if row[2]]
+    return [_Counter(*row) for row in rows]
 
 
 def _ask(db: psycopg.Connection[Any], terms: list[sql.Composed]) -> psycopg.Cursor[Any]:

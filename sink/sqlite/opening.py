@@ -43,12 +43,16 @@ def _counts(db: apsw.Connection, table: Table) -> bool:
 
 
 def _raise_sequence(db: apsw.Connection, table: Table, given: int) -> None:
+    """Past its rows, past ``given`` and never back, and see that it is."""
     assert table.identity is not None
     highest = f"SELECT coalesce(max({quote(table.identity)}), 0) FROM main.{quote(table.name)}"  # noqa: S608
-    last = max(given, _number(db, highest, ()), _number(db, _LAST, (table.name,)))
-    if last:
+    wanted = max(given, _number(db, highest, ()), _number(db, _LAST, (table.name,)))
+    if wanted:
         db.execute(_REPLACE[0], (table.name,))
-        db.execute(_REPLACE[1], (table.name, last))
+        db.execute(_REPLACE[1], (table.name, wanted))
+    if _number(db, _LAST, (table.name,)) < wanted:
+        what = "AUTOINCREMENT does not get past the rows"
+        raise Stop(what, where=f"table {table.name}", remedy="Look at sqlite_sequence in the file, and report this")
 
 
 def _number(db: Database, sql: str, values: tuple[str, ...]) -> int:

@@ -17,7 +17,7 @@ from capture.sqlite.source import SqliteSource
 from replay import Captured
 from replicas import Follower, copy_closed, note_shape
 from shared.control.standing import Standing
-from shared.errors import LeaseLost, Retry, SchemaChanged
+from shared.errors import LeaseLost, Retry, SchemaChanged, Stop
 from shared.groups import Change, Position
 from shared.sqlite import fence
 from shared.sqlite.connection import connect
@@ -128,6 +128,19 @@ def test_autoincrement_counts_rows_that_the_sink_wrote_and_deleted(follower: Fol
     follower.replica.open_side("next", 2, {})
     ask(follower.path, "INSERT INTO task (title) VALUES ('new')")
     assert ask(follower.path, "SELECT max(id) FROM task") == [(301,)]
+
+
+def test_it_is_not_opened_where_autoincrement_does_not_get_past_the_rows(follower: Follower) -> None:
+    def lose(action: int, name: str | None, *_: object) -> int:
+        lost = (action, name) == (apsw.SQLITE_INSERT, "sqlite_sequence")
+        return apsw.SQLITE_IGNORE if lost else apsw.SQLITE_OK
+
+    follower.replica._db.authorizer = lose
+    with pytest.raises(Stop, match=r"\(table task\)"):
+        follower.replica.open_side("next", 2, GIVEN)
+    follower.replica._db.authorizer = None
+    assert follower.replica.standing().role == "replica"
+    assert ask(follower.path, "SELECT seq FROM sqlite_sequence WHERE name = 'task'") == [(5,)]
 
 
 def test_a_reader_of_a_file_without_wal_puts_it_off(follower: Follower) -> None:
