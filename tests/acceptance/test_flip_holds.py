@@ -37,14 +37,31 @@ def test_a_broker_that_goes_in_the_hold_delays_the_writers_and_no_more(
     world.end()
 
 
-def test_a_capture_that_stands_still_ends_the_attempt_in_time_before_any_writer_waits(world: World) -> None:
+@pytest.mark.slow
+def test_a_capture_that_stands_still_when_it_is_asked_ends_the_attempt_before_any_writer_waits(world: World) -> None:
+    """It stood still behind the prechecks, which would have refused it."""
+    world.wait_in_step()
+    postponed = world.migration.source.with_name("postponed")
+    postponed.touch()
+    process = world.start_flip("cutover", "--postpone", str(postponed), "--max-pause", "1")
+    wait_until("it is ready", lambda: "Ready" in process.said)
     world.migration.capture.freeze()
-    said = world.flip("cutover", "--max-pause", "1", code=1)
-    assert "Given up" in said or "capture" in said
+    postponed.unlink()
+    wait_until("it is given up", lambda: _given_up(world))
     world.writes_go_on()
     world.migration.capture.thaw()
-    wait_until("nothing is under way", lambda: world.state().attempt is None)
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == 1, said + errors
+    assert "is capture running?" in said
+    assert "No writer was held." in said
+    world.flip("cutover")
     world.end()
+
+
+def _given_up(world: World) -> bool:
+    """Given up, and capture has not answered that yet."""
+    attempt = world.state().attempt
+    return attempt is not None and attempt.aborted is not None
 
 
 def test_a_lock_that_keeps_postgresql_from_being_prepared_ends_the_attempt_and_writers_go_on(world: World) -> None:
@@ -81,11 +98,7 @@ def test_ddl_that_comes_in_the_hold_of_postgresql_ends_the_attempt_and_nothing_s
         with psycopg.connect(world.migration.dsn, autocommit=True) as db:
             db.execute("ALTER TABLE bulk ADD COLUMN extra text")
 
-    def waits() -> bool:
-        with psycopg.connect(world.migration.dsn) as db:
-            return bool(db.execute(_WAITING).fetchall())
-
-    said = _in_a_hold(world, "rollback", alter, waits, 1)
+    said = _in_a_hold(world, "rollback", alter, lambda: _somebody_waits_for(world, "bulk"), 1)
     assert "Given up" in said
     world.migration.capture.assert_ended(STOPPED, "table bulk", "extra text came")
     assert "extra text came" in world.flip("rollback", code=1)
@@ -106,18 +119,36 @@ def test_a_table_that_is_dropped_on_the_primary_postgresql_stops_capture_by_name
     world.migration.capture.assert_ended(STOPPED, "table part", "gone")
 
 
-def test_ddl_that_comes_in_the_hold_of_sqlite_waits_and_is_met_on_the_closed_file(world: World) -> None:
+def test_a_table_that_is_dropped_in_the_hold_of_postgresql_ends_the_attempt_and_stops_capture_by_name(
+    world: World,
+) -> None:
+    world.flip("cutover")
+    world.writes_go_on()
+
+    def drop() -> None:
+        with psycopg.connect(world.migration.dsn) as db:
+            db.execute("LOCK TABLE item, part")  # in the order in which writers take them: DROP alone may deadlock
+            db.execute("DROP TABLE part")
+
+    said = _in_a_hold(world, "rollback", drop, lambda: _somebody_waits_for(world, "item"), 1)
+    assert "Given up" in said
+    assert world.state().primary == "postgres"
+    world.migration.capture.assert_ended(STOPPED, "table part", "gone")
+
+
+@pytest.mark.parametrize("ddl", ["ALTER TABLE part ADD COLUMN extra TEXT", "DROP TABLE part"])
+def test_ddl_that_comes_in_the_hold_of_sqlite_waits_and_is_met_on_the_closed_file(world: World, ddl: str) -> None:
     begins = threading.Event()
 
-    def alter() -> None:
+    def change() -> None:
         with closing(sqlite3.connect(world.migration.source, timeout=30)) as db:
             begins.set()
-            db.execute("ALTER TABLE part ADD COLUMN extra TEXT")
+            db.execute(ddl)
 
-    _in_a_hold(world, "cutover", alter, begins.is_set, 0)
+    _in_a_hold(world, "cutover", change, begins.is_set, 0)
     assert world.state().primary == "postgres"
     world.writes_go_on()
-    world.migration.sink.assert_ended(STOPPED, "copy again")
+    world.migration.sink.assert_ended(STOPPED, "part", "copy again")
     world.writes_go_on()
 
 
@@ -143,7 +174,13 @@ def _flips(world: World, verb: str) -> bool:
     return said.code == 0 or "primary already" in said.errors  # the attempt before went on behind its operator
 
 
-_WAITING = "SELECT 1 FROM pg_locks WHERE relation = 'bulk'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted"
+_WAITING = "SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND mode = 'AccessExclusiveLock' AND NOT granted"
+
+
+def _somebody_waits_for(world: World, table: str) -> bool:
+    """To have that table of PostgreSQL's for himself."""
+    with psycopg.connect(world.migration.dsn) as db:
+        return bool(db.execute(_WAITING, (table,)).fetchall())
 
 
 def _in_a_hold(world: World, verb: str, act: Callable[[], None], waits: Callable[[], object], code: int) -> str:

@@ -20,8 +20,6 @@ from daemons import wait_until
 from failover import Standby
 from fix_migration import STOPPED, Begin
 from fix_world import PATIENT, MakeWorld, World
-from shared.control.fold import State
-from shared.control.records import Held
 from shared.embedded_postgres import EmbeddedPostgres
 
 
@@ -60,16 +58,17 @@ def test_a_transaction_elsewhere_in_the_server_holds_nothing_back(world: World) 
 
 
 @pytest.mark.parametrize("verb", ["cutover", "rollback"])
-def test_a_sink_that_stands_still_ends_the_attempt_in_time_and_writers_go_on(world: World, verb: str) -> None:
+def test_a_sink_that_stands_still_in_the_hold_ends_the_attempt_in_time_and_writers_go_on(
+    world: World, verb: str
+) -> None:
     if verb == "rollback":
         world.flip("cutover")
-    world.migration.sink.freeze()
-    said = world.flip(verb, "--max-pause", "1", code=1)
-    assert "Given up" in said or "behind" in said
+    process = world.freeze_in_hold(verb, "--max-pause", "3")
     world.writes_go_on()
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == 1, said + errors
+    assert "not yet drained" in said or "is the sink running?" in said, said  # the words of whose time was over first
     world.migration.sink.thaw()
-    wait_until("nothing is under way", lambda: world.state().attempt is None)
-    world.wait_in_step()
     world.flip(verb)
     world.end()
 
@@ -138,28 +137,39 @@ def _flips(world: World) -> bool:
     return said.code == 0 or "primary already" in said.errors
 
 
-@pytest.mark.parametrize("verb", ["cutover", "rollback"])
-def test_postgresql_that_goes_in_the_hold_lets_writers_go_on_or_comes_back_to_finish(
-    own_postgres: EmbeddedPostgres, make_world: MakeWorld, verb: str
+def test_postgresql_that_goes_in_the_hold_of_sqlite_lets_writers_go_on_while_it_is_down(
+    own_postgres: EmbeddedPostgres, make_world: MakeWorld
 ) -> None:
     world = make_world(own_postgres.dsn)
-    if verb == "rollback":
-        world.flip("cutover")
-    before = world.state()
-    process = world.start_flip(verb, "--max-pause", "2")
-    wait_until("it is in the hold, or past it", lambda: _held_since(world, before))
+    process = world.freeze_in_hold("cutover", *PATIENT)
     own_postgres.stop("immediate")
-    time.sleep(1.0)
+    world.migration.sink.thaw()
+    world.writes_go_on()
+    said, errors = process.communicate(timeout=90)
+    assert process.returncode == 1, said + errors
+    assert "Given up" in said
     own_postgres.start()
-    process.communicate(timeout=90)
-    world.command("resume")
-    wait_until("nothing is under way", lambda: world.state().attempt is None)
+    world.flip("cutover")
     world.end()
 
 
-def _held_since(world: World, before: State) -> bool:
-    now = world.state()
-    return now.last != before.last or (now.attempt is not None and now.attempt.has(Held))
+def test_postgresql_that_goes_in_its_own_hold_takes_the_writers_when_it_is_back(
+    own_postgres: EmbeddedPostgres, make_world: MakeWorld
+) -> None:
+    """The hold goes with it, so it can never be closed: the attempt is over, whatever else had been done for it."""
+    world = make_world(own_postgres.dsn)
+    world.flip("cutover")
+    process = world.freeze_in_hold("rollback", *PATIENT)
+    own_postgres.stop("immediate")
+    world.migration.sink.thaw()
+    own_postgres.start()
+    said, errors = process.communicate(timeout=90)
+    assert process.returncode != 0, said + errors
+    wait_until("nothing is under way", lambda: world.state().attempt is None)
+    assert world.state().primary == "postgres"
+    world.writes_go_on()
+    world.flip("rollback")
+    world.end()
 
 
 def test_ddl_on_the_closed_file_stops_the_sink_with_what_to_do(world: World) -> None:
