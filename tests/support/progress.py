@@ -3,18 +3,21 @@
 A failure is printed when it happens, not only at the end, and so is a test that takes minutes.  One that even its
 timeout cannot end (it waits in a C function, or its cleaning up hangs) is ended with its worker by
 ``faulthandler_timeout``, after the stack of every thread.
+
+A test whose run is made by chance has said what it did, too, whether it passed or failed: see ``say``.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 LONG_SECONDS = 150.0
 _LINES = 60
+_SAID = "said"
 
 
 class Progress:
@@ -50,6 +53,9 @@ class Progress:
         if report.failed:
             text = report.longreprtext.splitlines()
             self._say("\n".join([f"FAILED in {report.when}: {report.nodeid}", *text[-_LINES:]]))
+        said = [str(text) for name, text in report.user_properties if name == _SAID]
+        if said and report.when == "call":
+            self._say(f"{report.nodeid}: {'; '.join(said)}")
 
     def _look(self) -> None:
         while not self._ended.wait(LONG_SECONDS / 5):
@@ -63,6 +69,12 @@ class Progress:
         if terminal:
             minutes = (time.monotonic() - self._began) / 60
             terminal.write_line(f"\n[{minutes:.1f} min, {self._done} done] {text}")
+
+
+@pytest.fixture
+def say(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """What is given to it is printed at the end of the test, also of one that passed in another process."""
+    return lambda text: record_property(_SAID, text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
