@@ -84,16 +84,23 @@ def test_it_stops_cleanly_on_a_signal(start: Start, tmp_path: Path, number: int)
     assert (note.exit_code, note.error) == (0, "")
 
 
-def test_a_signal_at_the_worst_moment_stops_it_too() -> None:
-    """The main thread is just about to wait for the event that the signal sets."""
-    program = """
+IN_THE_LOCK = "with stop._cond: os.kill(os.getpid(), signal.SIGTERM)"
+NOT_WOKEN = """
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+"""
+
+
+@pytest.mark.parametrize("moment", [IN_THE_LOCK, NOT_WOKEN], ids=["in the event's lock", "the wait is not woken by it"])
+def test_a_signal_at_the_worst_moment_stops_it_too(moment: str) -> None:
+    """The main thread is just about to wait for the event that the signal sets, before or behind its last look."""
+    program = f"""
 import os, signal, threading
 from shared.signals import set_on_signals
 
 stop = threading.Event()
 set_on_signals(stop)
-with stop._cond:
-    os.kill(os.getpid(), signal.SIGTERM)
+{moment}
 print(stop.wait(30))
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
