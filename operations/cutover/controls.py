@@ -16,6 +16,7 @@ from shared.control.fold import Attempt, State
 from shared.control.records import OPERATOR, Aborted, Fenced, now_ms
 from shared.errors import BadInput, Stop
 from shared.settings import Settings
+from shared.steps import reached
 
 
 def abort(settings: Settings, reason: str, wait: float) -> int:
@@ -26,6 +27,7 @@ def abort(settings: Settings, reason: str, wait: float) -> int:
         void = channel.say(Aborted(by=OPERATOR, at_ms=now_ms(), attempt=attempt.id, reason=reason))
         if void and not attempt.aborted:
             raise BadInput(f"not possible any more: {void}", remedy="Run `switchback resume`")
+        reached("abort-said")
         if not _wait_for_end(channel, attempt, wait):
             if not (channel.state.attempt or attempt).has(Fenced):
                 raise unfinished(channel.state.attempt or attempt)

@@ -14,6 +14,7 @@ from shared.control.fold import State, side_of
 from shared.control.records import OPERATOR, Announced, now_ms
 from shared.errors import BadInput
 from shared.settings import Settings
+from shared.steps import reached
 
 __all__ = ["announce", "check_telling", "facts_of", "is_told", "run_hook", "tell_env_file"]
 
@@ -26,8 +27,10 @@ def announce(settings: Settings, channel: Channel) -> bool:
     while True:
         state = channel.look()
         told = _tell_file(settings, state.epoch)
+        reached("file-told")
         facts = facts_of(settings, state.epoch, rehearsal=False, attempt=_attempt_of(state))
         told = run_hook(settings, "opened", facts) and told
+        reached("hook-told")
         if told and not channel.say(Announced(by=OPERATOR, at_ms=now_ms(), epoch=state.epoch)):
             return True
         if channel.open().epoch == state.epoch:

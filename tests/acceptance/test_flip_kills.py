@@ -136,7 +136,10 @@ class Operator:
     def _ended(self) -> bool:
         if self._migration.state().attempt is None:
             return True
-        self._command(self._choose.choice(("resume", "resume", "abort")), "--wait", "1")
+        verb = self._choose.choice(("resume", "resume", "abort"))
+        at = self._choose.choice(("", "", "abort-said" if verb == "abort" else "hook-told"))
+        if self._command(verb, "--wait", "1", kill_at=at).code == -9:
+            self.kills.append(at)
         return False
 
 
