@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
@@ -181,6 +181,14 @@ class Prechecks:
 
     def way_back(self) -> Found:
         """What going back needs is allowed."""
+        found = [*self._rights_that_lack(), *self._not_writable()]
+        yield from found
+        if not found:
+            yield "triggers can be made in PostgreSQL, and SQLite's file can be written"
+        if self._state.primary == "sqlite":
+            yield from self.what_only_the_application_can_write()
+
+    def _rights_that_lack(self) -> Iterator[Finding]:
         with closing(self._postgres()) as db, translated(where="rights in PostgreSQL"):
             foreign = [name for (name,) in db.execute(_NOT_OURS, (self._settings.stream,))]
             hidden = [name for (name,) in db.execute(_OUT_OF_SIGHT, (self._settings.stream,))]
@@ -195,13 +203,11 @@ class Prechecks:
             yield Finding("refuse", "row-security", what, remedy=remedy)
         if row and not row[0]:
             yield Finding("refuse", "no-create", "the schema's owner may not create in it", "schema switchback")
+
+    def _not_writable(self) -> Iterator[Finding]:
         path = self._settings.source
         if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
             yield Finding("refuse", "read-only", "SQLite's file or its folder cannot be written", str(path))
-        if not foreign:
-            yield "triggers can be made in PostgreSQL, and SQLite's file can be written"
-        if self._state.primary == "sqlite":
-            yield from self.what_only_the_application_can_write()
 
     def what_only_the_application_can_write(self) -> Found:
         """An index or a CHECK with a collation or a function that the application registers stops the sink there."""

@@ -34,7 +34,7 @@ def wait_until(what: str, condition: Callable[[], object], seconds: float = PATI
 
 
 class Daemon:
-    """One program; it can be killed at a named step, and started again."""
+    """One program; it can be killed or frozen at a named step, and started again."""
 
     def __init__(self, name: str, settings: dict[str, str], folder: Path) -> None:
         self._program = "sink.topics.app" if name == "topics" else f"{name}.app"
@@ -42,10 +42,11 @@ class Daemon:
         self._log = folder / f"{name}.txt"
         self._process: Forked | None = None
 
-    def start(self, kill_at: str = "", **settings: str) -> None:
+    def start(self, kill_at: str = "", *, freeze_at: str = "", **settings: str) -> None:
         more = {f"SWITCHBACK_{key.upper()}": value for key, value in settings.items()}
         outside = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBACK_")}
-        environment = {**outside, **self._settings, **more, "SWITCHBACK_KILL_AT": kill_at}
+        order = f"{freeze_at}:1:STOP" if freeze_at else kill_at
+        environment = {**outside, **self._settings, **more, "SWITCHBACK_KILL_AT": order}
         self._process = Forked(self._program, environment=environment, folder=Path.cwd(), output=self._log)
 
     @property
@@ -88,6 +89,11 @@ class Daemon:
                 return
             self._process.send_signal(signal.SIGCONT)
             assert time.monotonic() < deadline, "it always has a lock"
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it is frozen, as it was ordered to or by ``freeze``."""
+        return self.running and is_stopped(self.pid)
 
     def thaw(self) -> None:
         """Let it go on."""
