@@ -75,7 +75,8 @@ def init(
 
     values = {name: value for name, value in (("source", source), ("target", target)) if value}
     write_settings(path, values)
-    say(f"{path} is written. Fill in source and target, then run: switchback check")
+    missing = " and ".join(name for name in ("source", "target") if name not in values)
+    say(f"{path} is written. {f'Fill in {missing}, then run' if missing else 'Now run'}: switchback check")
 
 
 @app.command()

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from command import Command
+from command import Command, QuickCommand
 from daemons import wait_until
 from shared.presence import is_running, read_presence
 from shared.sqlite.connection import connect, writing
@@ -69,6 +69,19 @@ def test_help_names_every_command(switchback: Command) -> None:
     assert said.code == 0
     for command in ("init", "check", "run", "status", "verify", "log", "uninstall", "version"):
         assert f" {command} " in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "next_step"),
+    [
+        ([], "Fill in source and target, then run: switchback check"),
+        (["--source", "app.db"], "Fill in target, then run: switchback check"),
+        (["--source", "app.db", "--target", "postgresql://ada@db/app"], "Now run: switchback check"),
+    ],
+)
+def test_init_says_what_is_still_to_be_filled_in(tmp_path: Path, words: list[str], next_step: str) -> None:
+    said = QuickCommand(tmp_path)("init", *words)
+    assert (said.code, said.out) == (0, f"switchback.toml is written. {next_step}\n"), said.errors
 
 
 @pytest.mark.parametrize("words", [["nonsense"], ["status", "--nonsense"], ["check", "--chunk-rows", "many"]])
