@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import pytest
 
 from fix_migration import STOPPED
 from fix_world import World
-from switching import PostgresSide, SqliteSide, takes
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +25,7 @@ def closed(request: pytest.FixtureRequest, world: World) -> World:
     assert code == STOPPED, said
     assert "neither side takes writes" in said
     assert world.migration.sink.wait() == -9
-    assert _takers(world) == []
+    assert world.takers() == []
     _assert_status_tells(world)
     return world
 
@@ -47,7 +44,7 @@ def test_with_a_sink_again_resume_sees_it_through(closed: World) -> None:
     closed.migration.sink.start()
     said = closed.command("resume", "--wait", "60")
     assert said.code == 0, said.out + said.errors
-    assert _takers(closed) == [new]
+    assert closed.takers() == [new]
     closed.end()
     assert closed.state().primary == new
 
@@ -56,14 +53,8 @@ def test_without_a_sink_abort_opens_the_old_primary_again(closed: World) -> None
     old = closed.state().primary
     said = closed.command("abort", "--wait", "60")
     assert said.code == 0, said.out + said.errors
-    assert _takers(closed) == [old]
+    assert closed.takers() == [old]
     closed.writes_go_on()
     closed.migration.sink.start()
     closed.end()
     assert closed.state().primary == old
-
-
-def _takers(world: World) -> list[str]:
-    """The sides that take writes."""
-    with closing(SqliteSide(world.migration.source)) as sqlite, closing(PostgresSide(world.migration.dsn)) as postgres:
-        return [side.name for side in (sqlite, postgres) if takes(side)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 
 import pytest
@@ -17,7 +16,6 @@ from daemons import Daemon, wait_until
 from fix_world import World
 from forking import Forked
 from shared.steps import CLOSING_STEPS, CUTOVER_STEPS, OPENING_STEPS
-from switching import PostgresSide, SqliteSide, takes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -85,7 +83,7 @@ def test_capture_dies_as_it_takes_the_fence_down(world: World, verb: str) -> Non
         world.migration.capture.start()
         said, errors = aborting.communicate(timeout=90)
         assert aborting.returncode == 0, said + errors
-        assert _takers(world) == [old]
+        assert world.takers() == [old]
         world.migration.sink.start()
         world.writes_go_on()
     world.end()
@@ -98,7 +96,7 @@ def test_capture_dies_as_it_lets_the_writers_of_a_rehearsal_go(world: World, ver
     _begin_until_dead(world, "rehearse", world.migration.capture)
     world.writes_go_on()
     _lead_out(world, way, world.migration.capture.start)
-    assert _takers(world) == [old]
+    assert world.takers() == [old]
     world.end()
 
 
@@ -108,7 +106,7 @@ def test_the_operators_program_dies_at_each_step_of_a_rehearsal(world: World, ve
     for step in ("before-asking", "asking-said", "held-seen", "verified-said"):
         _operator_dies(world, "rehearse", step)
         wait_until("nothing is under way", lambda: world.state().attempt is None)
-        assert _takers(world) == [old]
+        assert world.takers() == [old]
         world.writes_go_on()
     world.end()
 
@@ -121,7 +119,7 @@ def test_abort_dies_once_it_has_said_so(world: World, verb: str) -> None:
     assert world.command("abort", "--wait", "60", kill_at="abort-said").code == -9
     world.migration.capture.thaw()
     wait_until("nothing is under way", lambda: world.state().attempt is None)
-    assert _takers(world) == [old]
+    assert world.takers() == [old]
     world.migration.sink.start()
     world.end()
 
@@ -132,7 +130,7 @@ def _at_each_step(world: World, verb: str, way: str, steps: dict[str, tuple[str,
         die(world, verb, step)
         _lead_out(world, way, lambda: _start_what_died(world))
         expected = {OLD: [[old]], NEW: [[new]], EITHER: [[old], [new]]}[ends[way == "abort"]]
-        assert _takers(world) in expected, step
+        assert world.takers() in expected, step
         world.writes_go_on()
         world.wait_in_step()
     world.end()
@@ -209,9 +207,3 @@ def _lead_out(world: World, way: str, mend: Callable[[], None]) -> None:
 def _given_up(world: World, process: Forked) -> bool:
     attempt = world.state().attempt
     return process.poll() is not None or attempt is None or attempt.aborted is not None
-
-
-def _takers(world: World) -> list[str]:
-    """The sides that take writes."""
-    with closing(SqliteSide(world.migration.source)) as sqlite, closing(PostgresSide(world.migration.dsn)) as postgres:
-        return [side.name for side in (sqlite, postgres) if takes(side)]

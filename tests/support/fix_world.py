@@ -12,7 +12,7 @@ from fix_migration import Begin
 from forking import Forked
 from shared.control.fold import Flip, State
 from shared.control.records import Held
-from switching import Application, Prober, assert_exactly_once, wait_until_both_have
+from switching import Application, Prober, assert_exactly_once, takers, wait_until_both_have
 
 PATIENT = ("--max-pause", "12")
 """A machine on which something stands still for a few seconds does not end a flip; SQLite's writers wait longer yet."""
@@ -91,6 +91,10 @@ class World:
 
     def writes_go_on(self, count: int = 20) -> None:
         wait_until("writes of each writer go on", self.application.more(count))
+
+    def takers(self) -> list[str]:
+        """The sides that take writes."""
+        return takers(self.migration.source, self.migration.dsn)
 
     def _wait_until_seen(self) -> None:
         primary = self.state().primary

@@ -315,6 +315,12 @@ def takes(side: SqliteSide | PostgresSide) -> bool:
     return True
 
 
+def takers(path: Path, dsn: str) -> list[str]:
+    """The sides that take writes."""
+    with closing(SqliteSide(path)) as sqlite, closing(PostgresSide(dsn)) as postgres:
+        return [side.name for side in (sqlite, postgres) if takes(side)]
+
+
 class Prober(Background):
     """Tries to write to both sides all the time; ``both`` are the moments at which both took a write.
 
