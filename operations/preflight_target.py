@@ -17,13 +17,16 @@ from shared.errors import BadInput
 from shared.findings import Finding
 from shared.log.opening import open_log_of, would_make
 from shared.postgres.bypasses import other_ways_in
+from shared.postgres.collations import inexact_keys
 from shared.postgres.connection import connect, translated
 from shared.postgres.ledger import read_ledger, read_source_schema
+from shared.postgres.sequences import withheld_sequences
 from shared.settings import Settings
 from shared.sqlite.catalog import read_schema
 from shared.sqlite.connection import connect as connect_sqlite
 from shared.sqlite.connection import reading
 from shared.sqlite.connection import translated as sqlite_errors
+from shared.tables import Table
 
 _OLDEST = 130_000
 _SHOWN = 5
@@ -115,10 +118,14 @@ def _look_at_tables(db: Target, settings: Settings) -> Found:
     if ledger is not None and ledger.number:
         schema = read_source_schema(db, settings.stream)
         yield from other_ways_in(db, schema.by_name if schema else [])
+        yield from inexact_keys(db, schema.tables if schema else ())
         yield f"the stream is there already, up to {ledger.position}: run goes on from there"
         return
-    names = _source_tables(settings)
+    tables = _source_tables(settings)
+    names = [table.name for table in tables]
     yield from other_ways_in(db, names)
+    yield from inexact_keys(db, tables)
+    yield from withheld_sequences(db, tables)
     there = [name for (name,) in db.execute(_THERE, (names,))]
     full = [name for name in there if _has_rows(db, name)]
     if not there:
@@ -142,11 +149,11 @@ def _judge_tables(existing: str, what: str, shown: str, *, full: bool) -> Found:
         yield Finding("note", "tables-used", f"{what}: they will be used", f"tables {shown}")
 
 
-def _source_tables(settings: Settings) -> list[str]:
+def _source_tables(settings: Settings) -> tuple[Table, ...]:
     if settings.source == Path():
         raise BadInput("the tables to look for are not known without the source", remedy="Give --source")
     with closing(connect_sqlite(settings.source, readonly=True)) as db, sqlite_errors(settings.source), reading(db):
-        return [table.name for table in read_schema(db, settings.tables, settings.exclude).tables]
+        return read_schema(db, settings.tables, settings.exclude).tables
 
 
 def _has_rows(db: Target, name: str) -> bool:

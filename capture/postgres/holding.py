@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from itertools import chain, repeat
 from typing import Any
 
 import psycopg
@@ -29,11 +28,10 @@ from shared.postgres.maintenance import ask_to_give_way, maintained
 from shared.postgres.reverse import current_schema
 from shared.postgres.sequences import last_numbers
 from shared.postgres.side import read_side, set_role
+from shared.postgres.tries import short_tries
 from shared.postgres.version import bring_up
 
 _TRY_MS = (25, 25, 50, 50, 50, 100, 100, 250)
-"""How long each try may last, the last one again and again.  A writer that holds one table and wants another that is
-locked already can only end when the try does: so the first ones are short."""
 _PAUSE_SECONDS = 0.03
 _GRACE_MS = 10_000
 
@@ -82,7 +80,7 @@ class PostgresHold:
 
     def _try_for(self, db: psycopg.Connection[Any], patience: float) -> str:
         deadline = time.monotonic() + patience
-        tries = chain(_TRY_MS, repeat(_TRY_MS[-1]))
+        tries = short_tries(db, _TRY_MS)
         while (tables := self._maintained(db)) or not self._lock(db, patience, next(tries)):
             left = deadline - time.monotonic()
             if left <= 0:

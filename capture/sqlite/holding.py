@@ -58,6 +58,7 @@ class SqliteHold:
         with translated(self._path):
             db = connect(self._path, busy_seconds=patience)
             try:
+                db.execute("PRAGMA synchronous = FULL")  # no crash undoes the fence, whatever SQLite's default is here
                 db.execute("PRAGMA wal_autocheckpoint = 0")  # the fence's commit is waited for
                 read_state(db)  # with that SQLite reads the schema: not while writers wait
                 db.execute("BEGIN IMMEDIATE")

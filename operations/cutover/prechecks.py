@@ -244,7 +244,7 @@ class Prechecks:
                 check_guards(db, self._settings.stream, names)
             except SchemaChanged as error:
                 yield Finding("refuse", "schema", error.what, error.where, error.remedy)
-        if kept and (new := sorted(now.keys() - kept.keys())):
+        if kept.columns and (new := sorted(now.columns.keys() - kept.columns.keys())):
             what = f"tables that SQLite does not have came to PostgreSQL: {', '.join(new)}"
             yield Finding("warn", "new-tables", what, remedy="What is in them stays behind")
 

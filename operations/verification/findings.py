@@ -47,6 +47,18 @@ class Finding(Struct, frozen=True):
     replica_class: str = ""
     reason: str = ""
 
+    def __str__(self) -> str:
+        """In a line, without the row's values: it goes into the log, and to hooks."""
+        return f"table {self.table}, key {self.key}: {_SAID[self.kind].format(self.column)}"
+
+
+_SAID: dict[Kind, str] = {
+    "missing": "the replica lacks the row",
+    "extra": "only the replica has the row",
+    "differs": "column {} differs",
+    "unsettled": "the row kept changing",
+}
+
 
 class Findings:
     """What is known to be wrong, by row; the rows behind the first ``KEPT`` are only counted."""

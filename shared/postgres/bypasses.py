@@ -1,7 +1,8 @@
-"""Ways into a table that the fence and the capture triggers do not see, since both are triggers of that one table.
+"""Ways to change a table that the fence and the capture triggers do not see, since both are triggers of that one table.
 
 A partition, or a child of a table, is written and truncated without a statement trigger of its parent being asked.
-Logical replication into a table fires no statement trigger at all.
+Logical replication into a table fires no statement trigger at all.  And a crash of the server empties an unlogged table
+without a word to anybody, while the ledger beside it stays.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ SELECT n.name, CASE WHEN c.relispartition THEN 'is a partition of another one'
   LEFT JOIN LATERAL (SELECT inhrelid FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent) LIMIT 1) AS i ON true
  WHERE c.relkind = 'p' OR i.inhrelid IS NOT NULL ORDER BY 1
 """
+_UNLOGGED = """
+SELECT n.name FROM unnest(%s::text[]) AS n (name)
+  JOIN pg_class AS c ON c.oid = to_regclass(quote_ident(n.name)) WHERE c.relpersistence <> 'p' ORDER BY 1
+"""
 _SUBSCRIBED = """
 SELECT c.relname, coalesce((SELECT s.subname FROM pg_stat_subscription AS s WHERE s.subid = r.srsubid LIMIT 1), '?')
   FROM unnest(%s::text[]) AS n (name)
@@ -34,15 +39,22 @@ SELECT c.relname, coalesce((SELECT s.subname FROM pg_stat_subscription AS s WHER
 def other_ways_in(db: psycopg.Connection[Any], names: Iterable[str]) -> list[Finding]:
     """All that is to be said of these tables, found by the search path."""
     names = list(names)
-    return [*tables_in_parts(db, names), *subscribed_tables(db, names)]
+    return [*unguarded_tables(db, names), *subscribed_tables(db, names)]
 
 
-def tables_in_parts(db: psycopg.Connection[Any], names: Iterable[str]) -> list[Finding]:
-    """Those of the tables, found by the search path, that are or have partitions or children."""
-    return [
+def unguarded_tables(db: psycopg.Connection[Any], names: Iterable[str]) -> list[Finding]:
+    """Those of the tables, found by the search path, that are or have partitions or children; that a crash empties."""
+    names = list(names)
+    in_parts = [
         Finding("refuse", "table-in-parts", f"the target table {how}, which is not guarded", f"table {name}", _WHOLE)
-        for name, how in db.execute(_IN_PARTS, (list(names),))
+        for name, how in db.execute(_IN_PARTS, (names,))
     ]
+    what = "the target table is unlogged: a crash of the server empties it"
+    unlogged = [
+        Finding("refuse", "table-unlogged", what, f"table {name}", "ALTER TABLE ... SET LOGGED, then verify")
+        for (name,) in db.execute(_UNLOGGED, (names,))
+    ]
+    return [*in_parts, *unlogged]
 
 
 def subscribed_tables(db: psycopg.Connection[Any], names: Iterable[str]) -> list[Finding]:

@@ -21,8 +21,13 @@ _KEEPALIVE: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
-_SESSION = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 3; SET client_encoding = 'UTF8'"
-"""What the meaning of values hangs on must not be left to the settings of a role or a database."""
+_SESSION = """
+SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 3; SET client_encoding = 'UTF8';
+SET quote_all_identifiers = off;
+SELECT set_config('synchronous_commit', 'local', false) WHERE current_setting('synchronous_commit') = 'off'
+"""
+"""What the meaning of values and names hangs on must not be left to the settings of a role or a database; nor what a
+crash undoes: a fence that was only almost committed, and both sides would take writes."""
 
 _HOME = """
 SELECT set_config('search_path', string_agg(quote_ident(name), ', ' ORDER BY number), false)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.resources import files
-from itertools import chain, repeat
 from typing import Any
 
 import psycopg
@@ -16,6 +15,7 @@ from psycopg import errors, sql
 from shared.errors import BadInput, SchemaChanged
 from shared.postgres.catalog import PgColumn, read_columns
 from shared.postgres.side import read_side
+from shared.postgres.tries import short_tries
 from shared.postgres.triggers import CAPTURE, FENCE, TRUNCATE, function_names, function_sql, switch_sql, trigger_sql
 from shared.tables import ROWID, Schema, Table
 
@@ -101,9 +101,9 @@ def uninstall(db: psycopg.Connection[Any], stream: str) -> list[str]:
 
 
 def _drop_triggers(db: psycopg.Connection[Any], table: str) -> list[str]:
-    """In short tries, for all who come meanwhile queue behind each; shorter than any look for a deadlock."""
+    """In short tries: an application is at work."""
     name = sql.Identifier(current_schema(db), table)
-    deadline, tries = time.monotonic() + _PATIENCE_SECONDS, chain(_TRY_MS, repeat(_TRY_MS[-1]))
+    deadline, tries = time.monotonic() + _PATIENCE_SECONDS, short_tries(db, _TRY_MS)
     while names := [name for (name,) in db.execute(_OWN, (name.as_string(db), [CAPTURE, TRUNCATE, FENCE]))]:
         with suppress(errors.LockNotAvailable, errors.DeadlockDetected), db.transaction():
             db.execute(f"SET LOCAL lock_timeout = {next(tries)}".encode())

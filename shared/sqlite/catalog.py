@@ -9,6 +9,7 @@ functions run in the caller's transaction and raise sqlite3's errors.
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -59,6 +60,9 @@ def schema_version(db: Database) -> int:
     return version
 
 
+_NEVER_FAIL = {"lower", "upper", "trim", "ltrim", "rtrim", "length", "substr", "coalesce", "ifnull", "nullif", "typeof"}
+
+
 def fingerprint(db: Database) -> str:
     """A hash of the application's tables and indexes as SQLite keeps them; ours, views and triggers do not count."""
     sql = (
@@ -85,7 +89,7 @@ def findings(db: Database) -> list[Finding]:
             found.append(Finding("refuse", "no-key", error.what, error.where, error.remedy))
             continue
         found += [*_readable(db, table), *_key_findings(table), *_parent_findings(db, table)]
-        found += [*_trigger_findings(db, table), *_generated(table)]
+        found += [*_trigger_findings(db, table), *_generated(table), *_expressions(table)]
     return found
 
 
@@ -180,3 +184,17 @@ def _generated(table: Table) -> Iterator[Finding]:
         what = "generated columns are copied as ordinary values"
         remedy = "PostgreSQL does not compute them; the application must, or a generated column made there"
         yield Finding("note", "generated", what, f"table {table.name}, {', '.join(names)}", remedy)
+
+
+def _expressions(table: Table) -> Iterator[Finding]:
+    """Our BEFORE triggers look for rows in the way, and so compute what a unique index is on before other checks."""
+    for index in (index for index in table.indexes if index.unique and not index.where):
+        if any(part.expression and _may_fail(part.expression) for part in index.parts):
+            what = "a unique index is on an expression; a row for which that fails is an error, with OR IGNORE as well"
+            remedy = "If the application passes over such rows (JSON that is none, say), check them before"
+            yield Finding("warn", "expression-index", what, f"index {index.name} of table {table.name}", remedy)
+
+
+def _may_fail(expression: str) -> bool:
+    functions = {name.lower() for name in re.findall(r"(\w+)\s*\(", expression)}
+    return "->" in expression or not functions <= _NEVER_FAIL

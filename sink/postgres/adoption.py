@@ -10,8 +10,10 @@ from psycopg import sql
 
 from shared.columns import codec_for
 from shared.errors import BadInput
-from shared.postgres.bypasses import tables_in_parts
+from shared.postgres.bypasses import unguarded_tables
 from shared.postgres.catalog import PgColumn, quote
+from shared.postgres.collations import inexact_keys
+from shared.postgres.sequences import withheld_sequences
 from shared.tables import Table
 
 _COUNTED = 1_000
@@ -42,7 +44,7 @@ SELECT EXISTS (SELECT FROM pg_index AS i
 def check_table(db: psycopg.Connection[Any], table: Table, columns: Mapping[str, PgColumn], existing: str) -> None:
     """Raise BadInput, with what to do, where the table does not do for these rows."""
     where = f"table {table.name}"
-    for finding in tables_in_parts(db, [table.name]):
+    for finding in unguarded_tables(db, [table.name]):
         raise BadInput(finding.what, where=where, remedy=finding.remedy)
     if existing == "refuse" and (rows := _count(db, table)):
         counted = rows if rows < _COUNTED else f"{_COUNTED} or more"
@@ -64,6 +66,8 @@ def check_table(db: psycopg.Connection[Any], table: Table, columns: Mapping[str,
     if loose := [name for name in table.key if not columns[name].not_null]:
         what = f"the target table allows NULL in {', '.join(loose)}, its key: such a row would not be found again"
         raise BadInput(what, where=where, remedy="Make it NOT NULL, or drop the table")
+    for finding in (*inexact_keys(db, [table]), *withheld_sequences(db, [table])):
+        raise BadInput(finding.what, where=finding.where, remedy=finding.remedy)
 
 
 def _check_keys(db: psycopg.Connection[Any], table: Table) -> None:

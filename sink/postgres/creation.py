@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateTable, Identity
 from sqlalchemy.types import UserDefinedType
 
 from shared.columns.pg_types import parse_type
+from shared.tables import ROWID
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _BY_BYTES = {"text", "character varying", "character"}
@@ -43,7 +44,11 @@ class _Spelled(UserDefinedType[Any]):
 
 
 def spell_table(name: str, columns: Sequence[NewColumn], key: Sequence[str]) -> str:
-    """The statement that makes the table."""
+    """The statement that makes the table.
+
+    The column that stands for SQLite's rowid comes last: INSERT without column names is to mean the application's own.
+    """
+    columns = sorted(columns, key=lambda column: column.name == ROWID)
     table = Table(name, MetaData(), *map(_spell_column, columns), PrimaryKeyConstraint(*key), quote=True)
     return str(CreateTable(table).compile(dialect=_DIALECT)).replace("%%", "%")
 

@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from shared import tables as source
 from shared.columns import choose_type, codec_for
 from shared.findings import Finding
-from shared.postgres.catalog import quote, read_columns
+from shared.postgres.catalog import read_columns
+from shared.postgres.sequences import raise_sequences
 from sink.postgres.adoption import check_table, empty_table
 from sink.postgres.defaults import translate_default
 from sink.postgres.foreign_keys import add_foreign_keys
@@ -76,15 +76,5 @@ def finish_table(db: psycopg.Connection[Any], table: source.Table) -> list[Findi
 def finish(db: psycopg.Connection[Any], schema: source.Schema, made: Collection[str]) -> list[Finding]:
     """Foreign keys of the tables that are ours, and all sequences past the data."""
     found = add_foreign_keys(db, schema.tables, made)
-    for table in schema.tables:
-        if table.identity:
-            _set_sequence(db, table.name, table.identity)
+    raise_sequences(db, schema, {})
     return found
-
-
-def _set_sequence(db: psycopg.Connection[Any], table: str, column: str) -> None:
-    row = db.execute("SELECT pg_get_serial_sequence(%s, %s)", (quote(table), column)).fetchone()
-    if row and row[0]:
-        highest = sql.SQL("SELECT setval({}::regclass, max({})) FROM {} HAVING max({}) > 0")
-        name = sql.Identifier(column)
-        db.execute(highest.format(sql.Literal(row[0]), name, sql.Identifier(table), name))

@@ -105,3 +105,18 @@ def test_no_number_of_autoincrement_is_given_out_twice_and_others_are_behind_eve
     for table in ("plain", "keyless"):
         behind = [(turn.highest, turn.given) for turn in made[table] if min(turn.given) <= turn.highest]
         assert not behind, table
+
+
+def test_tables_that_were_there_and_share_a_sequence_that_none_owns_go_on_behind_every_row(
+    migration: Migration, postgres_dsn: str
+) -> None:
+    with psycopg.connect(postgres_dsn) as db:
+        db.execute("CREATE SEQUENCE gid")
+        for table in ("counted", "plain"):
+            db.execute(f"CREATE TABLE {table} (id bigint PRIMARY KEY DEFAULT nextval('gid'), note text)".encode())
+    made = turns(migration)
+    for table in ("counted", "plain"):
+        behind = [(turn.highest, turn.given) for turn in made[table] if min(turn.given) <= turn.highest]
+        assert not behind, table
+    numbers = [number for turn in made["counted"] for number in turn.given]
+    assert numbers == sorted(set(numbers))

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from command import Command
+from fix_roles import Roles
 
 Results = list[dict[str, Any]]
 
@@ -168,6 +169,35 @@ def test_a_partitioned_table_in_the_target_is_refused(tmp_path: Path, source: Pa
     code, results = _check(tmp_path, source=source, target=postgres_dsn, existing="match")
     assert code == 1
     assert _of(results, "target tables") == ["refuse", "note"]
+
+
+def test_a_key_of_a_table_in_the_target_to_which_different_texts_are_equal_is_refused(
+    tmp_path: Path, source: Path, postgres_dsn: str
+) -> None:
+    with closing(sqlite3.connect(source)) as db:
+        db.execute("CREATE TABLE tag (name TEXT NOT NULL PRIMARY KEY)")
+    with psycopg.connect(postgres_dsn) as db:
+        try:
+            db.execute("CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+        except psycopg.errors.FeatureNotSupported as error:
+            pytest.skip(str(error))
+        db.execute("CREATE TABLE tag (name text COLLATE ci PRIMARY KEY)")
+    code, results = _check(tmp_path, source=source, target=postgres_dsn, existing="match")
+    assert code == 1
+    [found] = [result for result in results if result["outcome"] == "refuse"]
+    assert (found["check"], found["where"]) == ("target tables", "table tag, column name")
+    assert "nondeterministic collation ci" in found["what"]
+
+
+def test_a_sequence_that_the_role_may_not_set_is_refused(tmp_path: Path, source: Path, roles: Roles) -> None:
+    with psycopg.connect(roles.superuser) as db:
+        db.execute("CREATE SEQUENCE gid; CREATE TABLE person (id bigint PRIMARY KEY DEFAULT nextval('gid'), name text)")
+        db.execute(f"ALTER TABLE person OWNER TO {roles.name('owner')}".encode())
+    code, results = _check(tmp_path, source=source, target=roles.dsn("sink"), existing="match")
+    assert code == 1
+    [found] = [result for result in results if result["outcome"] == "refuse"]
+    assert (found["check"], found["where"]) == ("target tables", "table person, column id")
+    assert found["remedy"] == f"As its owner: GRANT ALL ON SEQUENCE public.gid TO {roles.name('owner')}"
 
 
 def test_missing_rights_are_named_with_the_grant_that_gives_them(

@@ -96,6 +96,15 @@ def test_a_table_that_was_attached_as_a_partition_or_given_children_refuses(
     assert "is a partition of another one" in _other_ways_in(tmp_path, postgres_dsn)[0]
 
 
+def test_a_table_that_was_made_unlogged_refuses(
+    tmp_path: Path, postgres_dsn: str, guarded: psycopg.Connection[Any]
+) -> None:
+    guarded.execute("ALTER TABLE t SET UNLOGGED")
+    assert "a crash of the server empties it" in _other_ways_in(tmp_path, postgres_dsn)[0]
+    guarded.execute("ALTER TABLE t SET LOGGED")
+    assert _other_ways_in(tmp_path, postgres_dsn) == []
+
+
 def test_tables_of_all_kinds_that_need_nobody_are_passed(tmp_path: Path, postgres_dsn: str) -> None:
     path = tmp_path / "app.db"
     with closing(sqlite3.connect(path)) as db:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -13,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from shared.embedded_postgres import EmbeddedPostgres
 from shared.errors import BadInput, Hold, Retry, Stop
 from shared.postgres.connection import connect, translated
+from shared.postgres.tries import short_tries
 
 SECRET = "pa55-word"
 
@@ -122,6 +124,34 @@ def test_the_session_does_not_depend_on_the_settings_of_the_database(postgres_ds
     with closing(connect(postgres_dsn, application_name="test")) as session:
         shown = session.execute("SELECT '2024-01-02 00:00Z'::timestamptz::text, 0.1::float8 + 0.2::float8").fetchone()
     assert shown == ("2024-01-02 00:00:00+00", 0.1 + 0.2)
+
+
+@pytest.mark.parametrize(("given", "used"), [("off", "local"), ("on", "on"), ("remote_apply", "remote_apply")])
+def test_what_is_committed_is_on_the_disk_whatever_the_database_leaves_to_chance(
+    postgres_dsn: str, given: str, used: str
+) -> None:
+    """A crash would take back the fence of a side, behind which the other one was opened."""
+    name = conninfo_to_dict(postgres_dsn)["dbname"]
+    with psycopg.connect(postgres_dsn, autocommit=True) as db:
+        db.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = {given}'.encode())
+    with closing(connect(postgres_dsn, application_name="test")) as session:
+        assert session.execute("SHOW synchronous_commit").fetchone() == (used,)
+
+
+def test_types_have_their_names_where_the_database_quotes_all_of_them(postgres_dsn: str) -> None:
+    name = conninfo_to_dict(postgres_dsn)["dbname"]
+    with psycopg.connect(postgres_dsn, autocommit=True) as db:
+        db.execute(f'ALTER DATABASE "{name}" SET quote_all_identifiers = on'.encode())
+    with closing(connect(postgres_dsn, application_name="test")) as session:
+        assert session.execute("SELECT format_type('text'::regtype, NULL)").fetchone() == ("text",)
+
+
+@pytest.mark.parametrize(("timeout", "tries"), [("1s", [25, 250, 250]), ("100ms", [25, 50, 50]), ("1ms", [1, 1, 1])])
+def test_short_tries_are_over_before_anybody_looks_for_a_deadlock(
+    db: psycopg.Connection[Any], timeout: str, tries: list[int]
+) -> None:
+    db.execute(f"SET deadlock_timeout = '{timeout}'".encode())
+    assert list(islice(short_tries(db, (25, 250)), 3)) == tries
 
 
 @pytest.mark.parametrize("binary", [True, False])

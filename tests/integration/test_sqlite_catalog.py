@@ -204,6 +204,7 @@ def test_the_fingerprint_is_the_applications_tables_and_indexes_alone(db: sqlite
     assert fingerprint(db) != before
 
 
+KEYED = "CREATE TABLE t (id INTEGER PRIMARY KEY, a)"
 FOUND = [
     ("CREATE VIRTUAL TABLE t USING fts5 (a)", "warn", "virtual-table"),
     ("CREATE TABLE t (a)", "warn", "rowid-key"),
@@ -211,6 +212,7 @@ FOUND = [
     ("CREATE TABLE t (a TEXT PRIMARY KEY COLLATE NOCASE)", "note", "inexact-key"),
     ("CREATE TABLE t (id INTEGER PRIMARY KEY, a REFERENCES nowhere)", "warn", "no-parent"),
     ("CREATE TABLE t (id INTEGER PRIMARY KEY, a AS (id))", "note", "generated"),
+    (f"{KEYED}; CREATE UNIQUE INDEX i ON t (json_extract(a, '$.id'))", "warn", "expression-index"),
     ("CREATE VIEW v AS SELECT 1", "note", "views"),
     ("PRAGMA encoding = 'UTF-16'; CREATE TABLE t (id INTEGER PRIMARY KEY)", "note", "encoding"),
     (
@@ -238,6 +240,15 @@ FOUND = [
 def test_what_should_be_known_is_found(db: sqlite3.Connection, ddl: str, level: str, code: str) -> None:
     db.executescript(ddl)
     assert [(finding.level, finding.code) for finding in findings(db)] == [(level, code)]
+
+
+@pytest.mark.parametrize(
+    "index",
+    ["UNIQUE INDEX i ON t (lower(a))", "INDEX i ON t (abs(a))", "UNIQUE INDEX i ON t (abs(a)) WHERE a > 0"],
+)
+def test_an_index_whose_expression_keeps_no_row_out_is_not_found(db: sqlite3.Connection, index: str) -> None:
+    db.executescript(f"{KEYED}; CREATE {index}")
+    assert findings(db) == []
 
 
 def test_a_key_in_a_collation_of_the_applications_is_found(db: sqlite3.Connection) -> None:

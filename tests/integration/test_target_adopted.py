@@ -140,6 +140,52 @@ def test_a_table_that_is_written_without_its_triggers_being_asked_is_refused(
         create_tables(db, SCHEMA, {}, "match")
 
 
+def test_a_table_that_a_crash_of_the_server_empties_is_refused(db: psycopg.Connection[Any]) -> None:
+    """The ledger beside it says that all is applied, and stays."""
+    db.execute("CREATE UNLOGGED TABLE t (id int PRIMARY KEY, c text)")
+    with pytest.raises(BadInput, match=r"is unlogged: a crash of the server empties it \(table t\)"):
+        create_tables(db, SCHEMA, {}, "match")
+    db.execute("ALTER TABLE t SET LOGGED")
+    create_tables(db, SCHEMA, {}, "match")
+
+
+@pytest.fixture
+def folding(db: psycopg.Connection[Any]) -> None:
+    """A collation "C i" to which texts are equal that differ in case."""
+    try:
+        db.execute("CREATE COLLATION \"C i\" (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    except psycopg.errors.FeatureNotSupported as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        'CREATE TABLE t (id text COLLATE "C i" PRIMARY KEY, c text)',
+        'CREATE DOMAIN named AS text COLLATE "C i"; CREATE TABLE t (id named PRIMARY KEY, c text)',
+    ],
+)
+@pytest.mark.usefixtures("folding")
+def test_a_key_to_which_different_texts_are_equal_is_refused(db: psycopg.Connection[Any], ddl: str) -> None:
+    """There a change of the key's case is no change of the key, and the row would be twice in SQLite."""
+    named = Table("t", (Column("id", "TEXT", "TEXT", not_null=True), Column("c", "TEXT", "TEXT")), ("id",))
+    db.execute(ddl.encode())
+    with pytest.raises(BadInput) as error:
+        create_tables(db, Schema((named,)), {}, "match")
+    assert str(error.value) == (
+        'the key has the nondeterministic collation "C i", to which different texts are equal (table t, column id). '
+        'Give the column a deterministic one: ALTER TABLE ... ALTER COLUMN ... TYPE ... COLLATE "C"'
+    )
+    db.execute('ALTER TABLE t ALTER COLUMN id TYPE text COLLATE "C"')
+    assert create_tables(db, Schema((named,)), {}, "match") == (set(), [])
+
+
+@pytest.mark.usefixtures("folding")
+def test_any_other_column_may_have_such_a_collation(db: psycopg.Connection[Any]) -> None:
+    db.execute('CREATE TABLE t (id int PRIMARY KEY, c text COLLATE "C i")')
+    assert create_tables(db, SCHEMA, {}, "match") == (set(), [])
+
+
 @pytest.mark.parametrize(
     "ddl",
     [

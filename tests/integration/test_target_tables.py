@@ -75,6 +75,16 @@ def test_a_composite_key_keeps_its_order(maker: Maker, db: psycopg.Connection[An
     assert indexes(db) == {"t_pkey": "(b, a)"}
 
 
+def test_in_a_table_without_a_key_the_applications_columns_have_the_first_places(
+    maker: Maker, db: psycopg.Connection[Any]
+) -> None:
+    """INSERT and COPY that name no columns mean those, as in SQLite."""
+    maker.make("CREATE TABLE post_tag (post_id INTEGER, tag_id INTEGER)")
+    db.execute("SET search_path = public, information_schema")
+    places = db.execute("SELECT column_name FROM columns WHERE table_name = 'post_tag' ORDER BY ordinal_position")
+    assert [name for (name,) in places] == ["post_id", "tag_id", "_switchback_rowid"]
+
+
 def test_a_table_without_a_key_gets_the_rowid_as_its_key(maker: Maker, db: psycopg.Connection[Any]) -> None:
     maker.make("CREATE TABLE t (c TEXT)")
     assert indexes(db) == {"t_pkey": "(_switchback_rowid)"}

@@ -115,6 +115,8 @@ class World:
         self.prober.assert_saw(state.epoch)
 
     def close(self) -> None:
+        """However the test ended: a daemon may have a lock that a writer waits for."""
+        self.migration.kill()
         self.application.end()
         if self.prober.is_alive():
             self.prober.end()

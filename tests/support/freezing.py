@@ -12,11 +12,12 @@ from forking import Forked
 def freeze_at(world: World, verb: str, daemon: Daemon, step: str, *words: str, **settings: str) -> Forked:
     """Begin a switch in which that daemon stands still at that step; the operator's program.
 
-    One that was given up before, as may be on a busy machine, is followed by another one.
+    One that was given up before, as may be on a busy machine, is followed by another one, with a daemon that was
+    started anew: else it might come to its step only then, and stand still in an attempt that is over.
     """
-    daemon.stop()
-    daemon.start(freeze_at=step, **settings)
     while True:
+        daemon.kill()
+        daemon.start(freeze_at=step, **settings)
         world.wait_in_step()
         process = world.start_flip(verb, *PATIENT, *words)
         wait_until("it stands still", partial(_is_decided, daemon, process))

@@ -110,12 +110,16 @@ class _Connections(KafkaConnectionManager):  # type: ignore[misc]  # the client 
         self.cluster.config |= {"allow_auto_create_topics": False, "retry_backoff_ms": _METADATA_BACKOFF_MS}
 
     async def _connect(self, node: Any, conn: Any, *given: object, **more: object) -> None:  # noqa: ANN401
-        failures: list[Exception] = []
-        conn.init_future.add_errback(failures.append)
-        await super()._connect(node, conn, *given, **more)
-        for failure in failures:
+        def keep(failure: Exception) -> None:
             if isinstance(failure, SaslAuthenticationFailedError):
+                failures.append(failure)
                 self._auth_failures[node.node_id] = failure  # whoever connects next is told
+
+        failures: list[Exception] = []
+        conn.init_future.add_errback(keep)
+        await super()._connect(node, conn, *given, **more)
+        if failures:
+            self._auth_failures[node.node_id] = failures[-1]  # the client has forgotten it again
 
 
 def _make(kind: Callable[..., Any], settings: Settings) -> Any:  # noqa: ANN401
