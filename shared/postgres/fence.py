@@ -15,7 +15,7 @@ import psycopg
 from shared.postgres.guards import are_kept, keep_guards
 from shared.postgres.reverse import current_schema, install, is_installed
 from shared.postgres.sequences import raise_sequences
-from shared.postgres.shape import keep_shape
+from shared.postgres.shape import keep_missing_shape, keep_shape
 from shared.postgres.side import read_side, set_role
 from shared.postgres.triggers import switch_sql
 from shared.tables import Schema
@@ -77,11 +77,14 @@ def open_side(  # noqa: PLR0913  (what an attempt brings)
 def renew(db: psycopg.Connection[Any], stream: str, schema: Schema) -> None:
     """Make our triggers anew on the primary where none are kept, in a transaction of its own.
 
-    So it is behind an upgrade, and where an operator asks for it because somebody touched them.
+    So it is behind an upgrade, and where an operator asks for it because somebody touched them.  The shape likewise.
     """
     with db.transaction():
         side = read_side(db, stream, lock=True)
-        if side is None or side.role != "primary" or are_kept(db, stream):
+        if side is None or side.role != "primary":
+            return
+        keep_missing_shape(db, stream)
+        if are_kept(db, stream):
             return
         db.execute(_SHORT)
         install(db, stream, schema)
