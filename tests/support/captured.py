@@ -111,7 +111,9 @@ class Captured:
         """What the changes came to is what is in PostgreSQL."""
         with self.connect() as db:
             for name, kept in self.rows.items():
-                there = {self._key(name, row): row for row in db.execute(f'SELECT * FROM "{name}"'.encode())}
+                columns = ", ".join(f'"{column}"' for column in self.schema.table(name).names)
+                found = db.execute(f'SELECT {columns} FROM "{name}"'.encode())
+                there = {self._key(name, row): row for row in found}
                 assert kept == there, name
 
     def close(self) -> None:
