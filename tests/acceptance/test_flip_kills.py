@@ -23,8 +23,9 @@ from shared.log.opening import open_log
 from shared.steps import CLOSING_STEPS, CUTOVER_STEPS, OPENING_STEPS
 from switching import Application, Prober, assert_exactly_once
 
-KILLS = {"embedded": 120, "embedded once more": 120, "kafka": 60}
-"""Kills by log: 300 in the suite; ``SWITCHBACK_TEST_FLIP_KILLS`` asks for so many of each.
+KILLS = {"embedded": 80, "embedded once more": 70, "kafka": 50}
+"""Kills by log: 300 in the suite with the 100 of ``test_flip_each_step``; ``SWITCHBACK_TEST_FLIP_KILLS`` asks for so
+many of each.
 
 ``SWITCHBACK_TEST_FLIP_SEED`` takes the choices of a run before, which says its seed; when they meet, time decides.
 """
