@@ -24,6 +24,7 @@ from shared.errors import SchemaChanged
 from shared.findings import Finding
 from shared.log.contract import LogBackend
 from shared.postgres.bypasses import other_ways_in
+from shared.postgres.collations import inexact_keys
 from shared.postgres.connection import connect, translated
 from shared.postgres.guards import check_guards
 from shared.postgres.ledger import read_source_schema
@@ -181,7 +182,7 @@ class Prechecks:
 
     def way_back(self) -> Found:
         """What going back needs is allowed."""
-        found = [*self._rights_that_lack(), *self._not_writable()]
+        found = [*self._rights_that_lack(), *self._not_writable(), *self._inexact_keys()]
         yield from found
         if not found:
             yield "triggers can be made in PostgreSQL, and SQLite's file can be written"
@@ -208,6 +209,11 @@ class Prechecks:
         path = self._settings.source
         if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
             yield Finding("refuse", "read-only", "SQLite's file or its folder cannot be written", str(path))
+
+    def _inexact_keys(self) -> list[Finding]:
+        with closing(self._postgres()) as db, translated(where="PostgreSQL's tables"):
+            schema = read_source_schema(db, self._settings.stream)
+            return inexact_keys(db, schema.tables if schema else ())
 
     def what_only_the_application_can_write(self) -> Found:
         """An index or a CHECK with a collation or a function that the application registers stops the sink there."""

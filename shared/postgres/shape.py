@@ -48,7 +48,10 @@ _KEPT = "SELECT shape FROM switchback.side WHERE stream = %s"
 _COMPLETE = "or go without a way back: `switchback complete`"
 _BACK = f"Take that back, {_COMPLETE}"
 _WITHOUT = "A column that is added again comes without its values"
-_AGAIN = f"Taking it back brings no values back: write its rows again (docs/decisions/0002, at the end), {_COMPLETE}"
+_AGAIN = (
+    "Taking it back brings no values back: write its rows again, as docs/when-it-fails.md says"
+    f' under "DDL changed rows", {_COMPLETE}'
+)
 
 
 class Trace(NamedTuple):

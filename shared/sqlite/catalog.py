@@ -9,7 +9,6 @@ functions run in the caller's transaction and raise sqlite3's errors.
 from __future__ import annotations
 
 import hashlib
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -32,6 +31,7 @@ __all__ = ["COLUMNS_AT_MOST", "findings", "fingerprint", "null_keys", "read_sche
 COLUMNS_AT_MOST = 2_000 - 4
 """SQLite's usual limit, less the columns that a table of ours has for itself."""
 
+_NEVER_FAIL = {"lower", "upper", "trim", "ltrim", "rtrim", "length", "substr", "coalesce", "ifnull", "nullif", "typeof"}
 _KNOWN_COLLATIONS = {"BINARY", "NOCASE", "RTRIM"}
 
 
@@ -58,9 +58,6 @@ def schema_version(db: Database) -> int:
     """SQLite's counter of schema changes; DDL moves it, and so does VACUUM."""
     version: int = db.execute("PRAGMA schema_version").fetchone()[0]
     return version
-
-
-_NEVER_FAIL = {"lower", "upper", "trim", "ltrim", "rtrim", "length", "substr", "coalesce", "ifnull", "nullif", "typeof"}
 
 
 def fingerprint(db: Database) -> str:
@@ -189,12 +186,7 @@ def _generated(table: Table) -> Iterator[Finding]:
 def _expressions(table: Table) -> Iterator[Finding]:
     """Our BEFORE triggers look for rows in the way, and so compute what a unique index is on before other checks."""
     for index in (index for index in table.indexes if index.unique and not index.where):
-        if any(part.expression and _may_fail(part.expression) for part in index.parts):
+        if any(not ddl.functions(part.expression) <= _NEVER_FAIL for part in index.parts):
             what = "a unique index is on an expression; a row for which that fails is an error, with OR IGNORE as well"
             remedy = "If the application passes over such rows (JSON that is none, say), check them before"
             yield Finding("warn", "expression-index", what, f"index {index.name} of table {table.name}", remedy)
-
-
-def _may_fail(expression: str) -> bool:
-    functions = {name.lower() for name in re.findall(r"(\w+)\s*\(", expression)}
-    return "->" in expression or not functions <= _NEVER_FAIL

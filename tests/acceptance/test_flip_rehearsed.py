@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from fix_world import PATIENT, World
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -14,14 +12,6 @@ REHEARSED = re.compile(
     r"Rehearsed: all steps up to the fence went well; the real write pause would be about (?:\d+ ms|[\d.]+ s) "
     r"\(measured (\d+) ms, and about (\d+) ms for the last step\)\."
 )
-
-
-@pytest.fixture(params=["cutover", "rollback"])
-def verb(request: pytest.FixtureRequest, world: World) -> str:
-    """The switch that is next."""
-    if request.param == "rollback":
-        world.flip("cutover")
-    return str(request.param)
 
 
 def test_a_dry_run_says_all_that_was_looked_at_and_each_step_and_does_nothing(world: World, verb: str) -> None:

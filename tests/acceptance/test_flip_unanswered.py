@@ -13,10 +13,7 @@ from freezing import freeze_at
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("verb", ["cutover", "rollback"])
 def test_before_the_hold_writers_go_on_meanwhile_and_thawed_it_gives_the_attempt_up(world: World, verb: str) -> None:
-    if verb == "rollback":
-        world.flip("cutover")
     old = world.state().primary
     process = freeze_at(world, verb, world.migration.capture, "asked", "--max-pause", "1")
     _assert_told(process)
@@ -28,11 +25,8 @@ def test_before_the_hold_writers_go_on_meanwhile_and_thawed_it_gives_the_attempt
     world.end()
 
 
-@pytest.mark.parametrize("verb", ["cutover", "rollback"])
 def test_behind_the_fence_thawed_it_goes_through_with_it(world: World, verb: str) -> None:
     """Both sides are closed meanwhile, and the last word on that is capture's."""
-    if verb == "rollback":
-        world.flip("cutover")
     new = world.state().replica
     process = freeze_at(world, verb, world.migration.capture, "fence-committed", "--max-pause", "4")
     _assert_told(process)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -14,7 +12,7 @@ from captured import Captured
 from command import QuickCommand
 from comparing import assert_equal
 from daemons import wait_until
-from fix_migration import STOPPED, Begin
+from fix_migration import STOPPED, CutOver
 from shared.errors import SchemaChanged
 from shared.groups import Position
 
@@ -111,17 +109,10 @@ def test_what_was_rolled_back_and_our_own_switches_are_no_change(captured: Captu
 
 @pytest.mark.parametrize("statements", [BEHIND[0], BEHIND[4]], ids=lambda statements: statements[0])
 def test_the_way_out_makes_the_triggers_anew_and_what_was_lost_is_found_and_written_again(
-    begin: Begin, postgres_dsn: str, tmp_path: Path, statements: tuple[str, ...]
+    cut_over: CutOver, postgres_dsn: str, tmp_path: Path, statements: tuple[str, ...]
 ) -> None:
-    path = tmp_path / "app.db"
-    with closing(sqlite3.connect(path)) as file:
-        file.execute("PRAGMA journal_mode = WAL")
-        file.executescript(SCRIPT)
-    migration = begin(postgres_dsn, source=path)
+    migration = cut_over(SCRIPT)
     command = QuickCommand(tmp_path, **migration.settings)
-    migration.start()
-    migration.wait_in_step()
-    assert command("cutover", "--unverified").code == 0
     with psycopg.connect(postgres_dsn) as db:
         for statement in statements:
             db.execute(statement.encode())
@@ -141,4 +132,4 @@ def test_the_way_out_makes_the_triggers_anew_and_what_was_lost_is_found_and_writ
     said = command("rollback")
     assert said.code == 0, said.out + said.errors
     migration.wait_in_step()
-    assert_equal(path, postgres_dsn, "t")
+    assert_equal(migration.source, postgres_dsn, "t")

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from numbering import insert
 from shared.errors import Stop
 from shared.postgres.sequences import _Counter, last_numbers, raise_sequences
 from shared.tables import ROWID, Column, Schema, Table
@@ -35,13 +36,6 @@ def db(postgres_dsn: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(postgres_dsn, autocommit=True) as db:
         db.execute(DDL.encode())
         yield db
-
-
-def insert(db: psycopg.Connection[Any], table: str) -> int:
-    """The number that the new row was given."""
-    row = db.execute(f"INSERT INTO {table} (note) VALUES ('new') RETURNING *".encode()).fetchone()
-    assert row
-    return int(row[0])
 
 
 @pytest.mark.parametrize("table", ["counted", '"odd ""n"" ame"', "keyless"])

@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 
 from fix_roles import Roles
+from numbering import insert
 from shared.errors import BadInput, Stop
 from shared.postgres.connection import translated
 from shared.postgres.sequences import last_numbers, raise_sequences
@@ -44,13 +45,6 @@ def db(postgres_dsn: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(postgres_dsn, autocommit=True) as db:
         db.execute(DDL.encode())
         yield db
-
-
-def insert(db: psycopg.Connection[Any], table: str) -> int:
-    """The number that the new row was given."""
-    row = db.execute(f"INSERT INTO {table} (note) VALUES ('new') RETURNING *".encode()).fetchone()
-    assert row
-    return int(row[0])
 
 
 @pytest.mark.parametrize("highest", [("plain", "again"), ("again", "plain"), ("owner", "guest"), ("guest", "owner")])

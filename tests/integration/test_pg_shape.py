@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -15,7 +13,7 @@ from captured import Captured
 from command import QuickCommand
 from comparing import assert_equal
 from daemons import wait_until
-from fix_migration import STOPPED, Begin
+from fix_migration import STOPPED, CutOver
 from inprocess import STREAM
 from prechecking import BACK, codes, look, settings_of
 from replicas import note_shape
@@ -237,17 +235,10 @@ def test_statements_on_a_table_fail_while_a_column_or_its_name_is_gone(
 
 
 def test_the_way_back_is_refused_and_opens_once_rows_are_written_again(
-    begin: Begin, postgres_dsn: str, tmp_path: Path
+    cut_over: CutOver, postgres_dsn: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "app.db"
-    with closing(sqlite3.connect(path)) as file:
-        file.execute("PRAGMA journal_mode = WAL")
-        file.executescript(SCRIPT)
-    migration = begin(postgres_dsn, source=path)
+    migration = cut_over(SCRIPT)
     command = QuickCommand(tmp_path, **migration.settings)
-    migration.start()
-    migration.wait_in_step()
-    assert command("cutover", "--unverified").code == 0
     with psycopg.connect(postgres_dsn, autocommit=True) as db:
         for statement in (*AGAIN, "INSERT INTO t (id, v) VALUES (7, 'x')"):
             db.execute(statement.encode())
@@ -269,4 +260,4 @@ def test_the_way_back_is_refused_and_opens_once_rows_are_written_again(
     said = command("rollback")
     assert said.code == 0, said.out + said.errors
     migration.wait_in_step()
-    assert_equal(path, postgres_dsn, "t")
+    assert_equal(migration.source, postgres_dsn, "t")

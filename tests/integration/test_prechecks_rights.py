@@ -73,3 +73,17 @@ def test_a_schema_in_which_its_owner_may_not_create_refuses(
     assert finding.where == "schema switchback"
     _do(administrator, "GRANT CREATE ON SCHEMA switchback TO {owner}", roles)
     assert look("way back", settings) == []
+
+
+def test_a_key_whose_collation_takes_different_texts_for_equal_refuses(tmp_path: Path, postgres_dsn: str) -> None:
+    """PostgreSQL would tell of no new key where SQLite has another one, and keeps both rows."""
+    settings = settings_of(tmp_path / "app.db", postgres_dsn)
+    with closing(Captured(tmp_path, postgres_dsn, "CREATE TABLE named (name TEXT PRIMARY KEY NOT NULL)")) as captured:
+        assert look("way back", settings) == []
+        captured.run("CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+        captured.run("ALTER TABLE named ALTER name TYPE text COLLATE ci")
+        [finding] = look("way back", settings)
+        assert codes([finding]) == [("refuse", "key-collation")]
+        assert finding.where == "table named, column name"
+        captured.run('ALTER TABLE named ALTER name TYPE text COLLATE "C"')
+        assert look("way back", settings) == []

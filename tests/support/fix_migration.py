@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from command import QuickCommand
 from daemons import Migration
 from traffic import make_database
 
@@ -46,6 +49,28 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
 @pytest.fixture
 def migration(begin: Begin, postgres_dsn: str) -> Migration:
     return begin(postgres_dsn)
+
+
+CutOver = Callable[[str], Migration]
+
+
+@pytest.fixture
+def cut_over(begin: Begin, postgres_dsn: str, tmp_path: Path) -> CutOver:
+    """Has the tables and rows of a script moved: PostgreSQL is the primary, both daemons run."""
+
+    def make(script: str) -> Migration:
+        path = tmp_path / "app.db"
+        with closing(sqlite3.connect(path)) as file:
+            file.execute("PRAGMA journal_mode = WAL")
+            file.executescript(script)
+        migration = begin(postgres_dsn, source=path)
+        migration.start()
+        migration.wait_in_step()
+        said = QuickCommand(tmp_path, **migration.settings)("cutover", "--unverified")
+        assert said.code == 0, said.out + said.errors
+        return migration
+
+    return make
 
 
 Disk = Callable[..., Path]

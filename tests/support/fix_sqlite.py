@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from capture.sqlite.holding import SqliteHold
 from replay import Captured
 
 Capture = Callable[[str], Captured]
@@ -25,3 +26,13 @@ def capture(tmp_path: Path) -> Iterator[Capture]:
     for captured in made:
         captured.app.close()
         captured.ours.close()
+
+
+@pytest.fixture
+def sqlite_hold(capture: Capture) -> Iterator[SqliteHold]:
+    """Of a database with a table ``t``; let go at the end."""
+    captured = capture("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    hold = SqliteHold(captured.path, "s")
+    hold.schema = captured.schema
+    yield hold
+    hold.let_go()

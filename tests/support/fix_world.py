@@ -146,3 +146,11 @@ def make_world(begin: Begin) -> Iterator[MakeWorld]:
 @pytest.fixture
 def world(postgres_dsn: str, make_world: MakeWorld) -> World:
     return make_world(postgres_dsn)
+
+
+@pytest.fixture(params=["cutover", "rollback"])
+def verb(request: pytest.FixtureRequest, world: World) -> str:
+    """The switch that is next."""
+    if request.param == "rollback":
+        world.flip("cutover")
+    return str(request.param)
